@@ -1,0 +1,1 @@
+"""Sweeps over DPO's few decisive numbers, and how far the answer can be trusted."""

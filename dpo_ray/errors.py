@@ -1,0 +1,87 @@
+"""Every error dpo-ray raises on purpose, and the exit code each kind of end has.
+
+DpoRayError                      1
+├── ConfigError                  2   a file, an override or a plan that cannot be run
+├── DataError                    2   rows that cannot be trained on
+├── CorruptJournal               2   a journal damaged before its last line
+├── UnfinishedSweep              2   the name belongs to a sweep that did not end
+├── ReferenceMismatch            3   step 0: the policy is not the stored reference
+├── NoTrialCompleted             3   every trial failed
+├── TooManyFailures              4   more failed trials than the budget allows
+├── SweepLocked                  6   a live process works under this name
+├── TrackingUnreachable          7   the MLflow server does not answer
+├── ClusterUnreachable           7   the Ray cluster does not answer
+└── Interrupted                130   Ctrl-C or SIGTERM
+"""
+
+
+class DpoRayError(Exception):
+    """Root of the tree: its text is meant for the person at the terminal."""
+
+    exit_code = 1
+
+
+class ConfigError(DpoRayError):
+    """A configuration that breaks a rule; the text says rule, value, what is allowed, where."""
+
+    exit_code = 2
+
+
+class DataError(DpoRayError):
+    """Preference rows that break a rule; the text names file and row."""
+
+    exit_code = 2
+
+
+class CorruptJournal(DpoRayError):
+    """A journal whose damage is more than a torn last line; the text names file and line."""
+
+    exit_code = 2
+
+
+class UnfinishedSweep(DpoRayError):
+    """The sweep's name is taken by one that did not end; the text says what to do."""
+
+    exit_code = 2
+
+
+class ReferenceMismatch(DpoRayError):
+    """At step 0 the untrained policy does not score pairs as the stored reference does."""
+
+    exit_code = 3
+
+
+class NoTrialCompleted(DpoRayError):
+    """The search ended without one completed trial."""
+
+    exit_code = 3
+
+
+class TooManyFailures(DpoRayError):
+    """The search was ended because too many trials failed."""
+
+    exit_code = 4
+
+
+class SweepLocked(DpoRayError):
+    """Another live process runs a sweep of this name."""
+
+    exit_code = 6
+
+
+class TrackingUnreachable(DpoRayError):
+    """The MLflow server does not answer."""
+
+    exit_code = 7
+
+
+class ClusterUnreachable(DpoRayError):
+    """The Ray cluster does not answer."""
+
+    exit_code = 7
+
+
+class Interrupted(DpoRayError):
+    """The person, or the machine, asked for an end."""
+
+    exit_code = 130

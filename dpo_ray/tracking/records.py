@@ -1,0 +1,139 @@
+"""The kinds of line a sweep's journal may hold.
+
+A record is written once and never changed. Whatever a mirror, the console or the report shows
+is a fold over these, so a new fact about a sweep starts as a field here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TrialState = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
+"""COMPLETED ran all its steps, STOPPED was ended at a rung, FAILED broke, KILLED was interrupted."""
+Origin = Literal["control", "startup", "sampler"]
+"""Who proposed a configuration: the sweep's own values, a random start-up draw, or the sampler."""
+Metrics = dict[str, float]
+Params = dict[str, float | int | str | bool]
+
+
+class Record(BaseModel):
+    """One line: `seq` counts from 0 without gaps, `time` is Unix seconds, stamped on append."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seq: int = -1
+    time: float = 0.0
+
+
+class SweepPlanned(Record):
+    """The first line: everything that was decided before anything ran."""
+
+    kind: Literal["planned"] = "planned"
+    name: str
+    plan: dict[str, Any]
+    host: str
+    pid: int
+    versions: dict[str, str]
+
+
+class Prepared(Record):
+    """Data and reference are ready; `reference` holds the reference's own row of `eval/*` metrics."""
+
+    kind: Literal["prepared"] = "prepared"
+    rows: dict[str, int]
+    """Rows read, kept, dropped per reason, and per split."""
+    hashes: dict[str, str]
+    """Content keys: data, tokens, reference scores, reference completions."""
+    reused: bool
+    """Nothing had to be computed: the cache had it all."""
+    seconds: float
+    reference: Metrics
+
+
+class TrialStarted(Record):
+    """A configuration was handed to a slot."""
+
+    kind: Literal["trial_started"] = "trial_started"
+    trial: int
+    params: Params
+    """Absolute values of what is searched."""
+    origin: Origin
+    slot: str
+    folder: str
+    total_steps: int
+
+
+class TrainMetrics(Record):
+    """TRL's own metrics of one logging step, under `train/`."""
+
+    kind: Literal["train"] = "train"
+    trial: int
+    step: int
+    metrics: Metrics
+
+
+class RungReached(Record):
+    """An evaluation: `metrics` under `eval/`, `fraction` of the trial's own steps."""
+
+    kind: Literal["rung"] = "rung"
+    trial: int
+    step: int
+    fraction: float
+    metrics: Metrics
+
+
+class RungDecided(Record):
+    """The scheduler's verdict on a rung, with the reason in words."""
+
+    kind: Literal["decision"] = "decision"
+    trial: int
+    step: int
+    action: Literal["continue", "stop"]
+    reason: str
+
+
+class TrialEnded(Record):
+    """The trial is over; `reason` is for people, `adapter` the folder of the saved adapter."""
+
+    kind: Literal["trial_ended"] = "trial_ended"
+    trial: int
+    state: TrialState
+    reason: str
+    step: int
+    seconds: float
+    adapter: str | None = None
+    timings: dict[str, float] = {}
+    """Seconds: `gap_s` from the slot's previous trial's end to this one's first step, and more."""
+
+
+class ArtifactWritten(Record):
+    """A file or folder worth keeping; `trial` is None for the sweep's own."""
+
+    kind: Literal["artifact"] = "artifact"
+    path: str
+    folder: str = ""
+    """Where among the run's artifacts it goes."""
+    trial: int | None = None
+
+
+class SweepEnded(Record):
+    """The last line; a journal without it belongs to a live or a dead sweep."""
+
+    kind: Literal["sweep_ended"] = "sweep_ended"
+    exit_code: int
+    reason: str
+    best: int | None = None
+
+
+AnyRecord = Annotated[
+    SweepPlanned
+    | Prepared
+    | TrialStarted
+    | TrainMetrics
+    | RungReached
+    | RungDecided
+    | TrialEnded
+    | ArtifactWritten
+    | SweepEnded,
+    Field(discriminator="kind"),
+]
