@@ -1,0 +1,56 @@
+"""Joining a Ray cluster, or starting one on this machine for the sweep's length."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dpo_ray.errors import ClusterUnreachable
+
+QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+TOKEN_FILE = Path("~/.ray/auth_token")
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Connect for the block's length: to `address`, else to $RAY_ADDRESS, else a local cluster.
+
+    A local cluster demands Ray's token and shows its dashboard on 127.0.0.1 alone.
+
+    Raises:
+        ClusterUnreachable: nothing answers at the address.
+    """
+    os.environ.update({**QUIET, **os.environ})
+    import ray
+
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if _remote(address) else {"dashboard_host": "127.0.0.1"}),
+        )
+    except (ConnectionError, RuntimeError) as error:
+        raise ClusterUnreachable(f"no Ray cluster answers at {address}: {error}") from error
+    _close_token_file()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _remote(address: str | None) -> bool:
+    return bool(address or os.environ.get("RAY_ADDRESS"))
+
+
+def _close_token_file() -> None:
+    # Ray writes its token readable for all.
+    token = TOKEN_FILE.expanduser()
+    if token.is_file():
+        token.chmod(0o600)

@@ -1,0 +1,50 @@
+"""Results kept under the hash of everything they depend on.
+
+An entry is a folder that appears by one rename, so that a reader sees all of it or nothing.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def content_key(facts: Mapping[str, Any]) -> str:
+    """Return 16 hex digits of the sha256 of `facts` (JSON values), whatever their order."""
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the sha256 over names and bytes of a folder's files: a model's identity."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0")
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+@contextmanager
+def new_entry(target: Path) -> Iterator[Path]:
+    """Yield a folder to fill; rename it to `target` at the end, drop it after an error.
+
+    Where another process was first its entry stands: equal keys mean equal content.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield building
+        building.chmod(0o755)
+        try:
+            os.rename(building, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""How good a policy is, in numbers that compare across beta."""

@@ -1,0 +1,57 @@
+"""When a search must end before its last trial: a value, decided from facts."""
+
+from dataclasses import dataclass
+
+from dpo_ray.errors import (
+    ClusterUnreachable,
+    DataError,
+    DpoRayError,
+    Interrupted,
+    ReferenceMismatch,
+    TooManyFailures,
+)
+from dpo_ray.training.jobs import Fatal, Outcome
+
+FATAL: dict[Fatal, type[DpoRayError]] = {
+    "reference": ReferenceMismatch,
+    "workers": ClusterUnreachable,
+    "data": DataError,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What has happened so far.
+
+    Attributes:
+        failures: reasons of failed trials, in order.
+        fatal: the outcome that makes every trial wrong or impossible, if there was one.
+        signal: the name of the signal that asked for an end, if one did.
+    """
+
+    failures: tuple[str, ...] = ()
+    fatal: Outcome | None = None
+    signal: str | None = None
+
+
+def reason_to_end(facts: Facts, allowed_failures: int) -> DpoRayError | None:
+    """Return the error the sweep ends with, or None to go on.
+
+    A person's wish comes first, then what makes all trials wrong, then the failure budget:
+    `allowed_failures` failed trials are one too many when reached.
+    """
+    if facts.signal is not None:
+        return Interrupted(f"interrupted by {facts.signal}")
+    if facts.fatal is not None:
+        return fatal_error(facts.fatal)
+    if len(facts.failures) >= allowed_failures:
+        return TooManyFailures(
+            f"{len(facts.failures)} trials failed and budget.failures={allowed_failures} ends "
+            f"the sweep there; the last one: {facts.failures[-1]}"
+        )
+    return None
+
+
+def fatal_error(outcome: Outcome) -> DpoRayError:
+    """Return the error of an outcome that ends the whole sweep."""
+    return FATAL[outcome.fatal or "workers"](outcome.reason)

@@ -1,0 +1,100 @@
+"""The stage before the search: data and reference, computed once or found."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.data.pairs import Pairs, read_pairs
+from dpo_ray.data.prepared import Prepared, token_counts
+from dpo_ray.data.split import split_rows
+from dpo_ray.reference.completions import load_reference_metrics
+from dpo_ray.reference.keys import locate_prepared
+from dpo_ray.reference.model import EMBEDDED, model_folder
+from dpo_ray.search.ending import fatal_error
+from dpo_ray.slots.pool import SlotPool
+from dpo_ray.tracking import records
+from dpo_ray.training.jobs import ModelSpec, PrepareJob, TrialJob
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a sweep starts from, checked before anything is created."""
+
+    pairs: Pairs
+    model: ModelSpec
+    prepared: Prepared
+
+
+def check_inputs(sweep: SweepConfig, store: Path) -> Inputs:
+    """Read and check data and model folder, and say where prepared results lie.
+
+    Raises:
+        DataError: rows that cannot be trained on.
+        ConfigError: no such model folder.
+    """
+    folder = model_folder(sweep.model.name)
+    pairs = read_pairs(_source(sweep.data.source), sweep.data.limit)
+    prepared = locate_prepared(store / "cache", sweep, pairs, folder)
+    return Inputs(pairs, ModelSpec(folder, sweep.model.dtype), prepared)
+
+
+def prepare_once(inputs: Inputs, sweep: SweepConfig, pool: SlotPool) -> records.Prepared:
+    """Fill the missing cache entries by one job on the pool, none if all are there.
+
+    Raises:
+        DataError: a split is left without rows.
+        ClusterUnreachable: the workers died.
+    """
+    began = time.time()
+    reused = inputs.prepared.complete
+    if not reused:
+        outcome = pool.run(_job(inputs, sweep))
+        if outcome.state == "FAILED":
+            raise fatal_error(outcome)
+    counts = token_counts(inputs.prepared)
+    kept = counts["train"] + counts["validation"] + counts["test"]
+    return records.Prepared(
+        rows={**inputs.pairs.counts, "kept": kept, **counts},
+        hashes={
+            "data": inputs.pairs.digest,
+            "tokens": inputs.prepared.tokens.name,
+            "scores": inputs.prepared.scores.name,
+            "completions": inputs.prepared.completions.name,
+        },
+        reused=reused,
+        seconds=time.time() - began,
+        reference=load_reference_metrics(inputs.prepared),
+    )
+
+
+def trial_template(inputs: Inputs, sweep: SweepConfig, folder: Path) -> TrialJob:
+    """Return what all trials of the sweep have in common."""
+    return TrialJob(
+        model=inputs.model,
+        prepared=inputs.prepared,
+        training=sweep.training,
+        evaluation=sweep.evaluation,
+        max_length=sweep.data.max_length,
+        folder=folder / "trials",
+    )
+
+
+def _job(inputs: Inputs, sweep: SweepConfig) -> PrepareJob:
+    splits: dict[Any, list[dict[str, Any]]] = {
+        **split_rows(inputs.pairs.rows, sweep.data.validation, sweep.data.test)
+    }
+    return PrepareJob(
+        model=inputs.model,
+        prepared=inputs.prepared,
+        splits=splits,
+        max_length=sweep.data.max_length,
+        evaluation=sweep.evaluation,
+    )
+
+
+def _source(name: str) -> Path:
+    if name == EMBEDDED:
+        return model_folder(EMBEDDED).parent / "pairs.jsonl"
+    return Path(name).expanduser().resolve()

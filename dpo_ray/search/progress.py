@@ -1,0 +1,30 @@
+"""What a search has met so far, and whether that is a reason to end it."""
+
+from dpo_ray.errors import DpoRayError
+from dpo_ray.search.ending import Facts, reason_to_end
+from dpo_ray.slots.events import Ended
+from dpo_ray.training.jobs import Outcome
+
+
+class Progress:
+    """What the search has met so far; shared by the pump's thread and the driver's."""
+
+    def __init__(self, allowed_failures: int) -> None:
+        self._allowed = allowed_failures
+        self._failures: list[str] = []
+        self._fatal: Outcome | None = None
+        self.signal: str | None = None
+        self.searching = False
+
+    def note(self, event: Ended) -> None:
+        """Take a trial's end into account."""
+        outcome = event.outcome
+        if outcome.state == "FAILED":
+            self._failures.append(f"t{event.trial:02d}: {outcome.reason}")
+        if outcome.fatal is not None:
+            self._fatal = outcome
+
+    def reason(self) -> DpoRayError | None:
+        """Return why the search must end now, or None."""
+        facts = Facts(tuple(self._failures), self._fatal, self.signal)
+        return reason_to_end(facts, self._allowed)

@@ -1,0 +1,73 @@
+"""Every rung and its verdict: into the journal first, to the slot second."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray import tune
+
+from dpo_ray.search.pump import EventPump
+from dpo_ray.search.schedulers import RungASHA
+from dpo_ray.search.study import PROPOSAL
+from dpo_ray.tracking.journal import Journal
+from dpo_ray.tracking.records import RungDecided, RungReached
+
+ORDER_S = 30.0
+
+
+class Recorder(tune.Callback):  # type: ignore[misc]
+    """Tune's callback on the driver. What raises here ends the sweep: a journal that cannot be
+    written is a reason to stop."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        slots: Mapping[str, Any],
+        pump: EventPump,
+        scheduler: Any,
+        metric: str,
+    ) -> None:
+        self._journal = journal
+        self._slots = slots
+        self._pump = pump
+        self._scheduler = scheduler
+        self._metric = metric
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks for a restore that never happens here.
+        return {}
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        """Journal a rung and the scheduler's decision on it, then let the slot go on or stop."""
+        if result.get("repeat"):
+            return
+        number, step = trial.config[PROPOSAL]["trial"], result["step"]
+        self._pump.wait_for(result["slot"], result["events"], ORDER_S)
+        metrics = {name: value for name, value in result.items() if name.startswith("eval/")}
+        self._journal.append(
+            RungReached(trial=number, step=step, fraction=result["fraction"], metrics=metrics)
+        )
+        stop = bool(result["done"])
+        self._journal.append(
+            RungDecided(
+                trial=number,
+                step=step,
+                action="stop" if stop else "continue",
+                reason=self._reason(trial.trial_id, result, stop),
+            )
+        )
+        verdict = "stop" if stop else "continue"
+        self._slots[result["slot"]].decide.remote(result["job_id"], verdict)
+
+    def _reason(self, trial_id: str, result: dict[str, Any], stop: bool) -> str:
+        if not stop:
+            return "last rung" if result["fraction"] == 1 else "goes on"
+        if not isinstance(self._scheduler, RungASHA):
+            return "the sweep is ending"
+        cutoff = self._scheduler.cutoffs[trial_id]
+        name = self._metric.removeprefix("eval/")
+        return (
+            f"{name} {result[self._metric]:.3f} is not among the best at "
+            f"{result['fraction']:.0%} of its steps (cutoff {cutoff:.3f})"
+        )

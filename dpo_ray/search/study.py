@@ -1,0 +1,87 @@
+"""Optuna under Tune, told what the stock searcher leaves out."""
+
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from ray.tune.search.optuna import OptunaSearch
+
+from dpo_ray.config.sweep import SearchConfig
+
+PROPOSAL = "proposal"
+"""The configuration key under which Tune carries a trial's number, origin and parameters."""
+
+
+def make_sampler(search: SearchConfig) -> optuna.samplers.BaseSampler:
+    """Return the seeded sampler a sweep names."""
+    if search.sampler == "random":
+        return optuna.samplers.RandomSampler(seed=search.seed)
+    return optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=search.n_startup)
+
+
+class StudySearch(OptunaSearch):
+    """OptunaSearch with an in-memory study that knows how each trial really ended.
+
+    The stock searcher calls an early-stopped trial COMPLETE, so the sampler takes a value from
+    a quarter of the training for a final one; here it is PRUNED with its rungs' values, a
+    failed one FAIL, and only a full one COMPLETE. Each suggestion carries its trial number and
+    where it came from: the control configuration, a random start-up draw, or the sampler.
+    """
+
+    def __init__(
+        self,
+        space: dict[str, Any],
+        *,
+        metric: str,
+        mode: str,
+        sampler: optuna.samplers.BaseSampler,
+        control: dict[str, Any],
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        super().__init__(
+            space=space,
+            metric=metric,
+            mode=mode,
+            sampler=sampler,
+            storage=optuna.storages.InMemoryStorage(),
+        )
+        self.study.enqueue_trial(control, user_attrs={"origin": "control"})
+        self._random = isinstance(sampler, optuna.samplers.RandomSampler)
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study: its trials are the sweep's, in order."""
+        return self._ot_study
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """Ask the sampler and say who answered."""
+        params = super().suggest(trial_id)
+        trial = self._ot_trials[trial_id]
+        return {PROPOSAL: {"trial": trial.number, "params": params, "origin": self._origin(trial)}}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Note a rung's value under its optimizer step."""
+        if not result.get("repeat"):
+            self._ot_trials[trial_id].report(result[self.metric], result["step"])
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell the study how the trial ended."""
+        if trial_id in self._completed_trials:
+            return
+        trial = self._ot_trials[trial_id]
+        if error or not result or self.metric not in result:
+            self._ot_study.tell(trial, state=TrialState.FAIL)
+        elif result["fraction"] < 1:
+            # The rung that stopped it: Tune reports the others only.
+            trial.report(result[self.metric], result["step"])
+            self._ot_study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._ot_study.tell(trial, result[self.metric])
+        self._completed_trials.add(trial_id)
+
+    def _origin(self, trial: optuna.Trial) -> str:
+        if "origin" in trial.user_attrs:
+            return str(trial.user_attrs["origin"])
+        return "sampler" if self._random or trial.relative_params else "startup"

@@ -1,0 +1,114 @@
+"""The search itself: Tune over proxy trials, until the last trial or a reason to end."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.stopper import Stopper
+
+from dpo_ray.plan import Plan
+from dpo_ray.search.distributions import distributions
+from dpo_ray.search.progress import Progress
+from dpo_ray.search.proxy import CPUS, ProxyTrial
+from dpo_ray.search.pump import EventPump
+from dpo_ray.search.recorder import Recorder
+from dpo_ray.search.schedulers import make_scheduler
+from dpo_ray.search.study import StudySearch, make_sampler
+from dpo_ray.slots.pool import SlotPool
+from dpo_ray.tracking.journal import Journal
+from dpo_ray.training.jobs import TrialJob
+
+CANCEL_S = 30.0
+ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ctrl-C is ours: it cancels through the mailboxes.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Resume reads the journal; Tune's own snapshots are never restored.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+
+
+class EndSearch(Stopper):  # type: ignore[misc]
+    """Asks, between Tune's steps, whether the search must end, and then cancels the slots."""
+
+    def __init__(self, progress: Progress, pool: SlotPool) -> None:
+        self._progress = progress
+        self._pool = pool
+        self._cancelled = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its stopper for a restore that never happens here.
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Never stop one trial: that is the scheduler's to decide."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end the experiment."""
+        ending = self._progress.reason() is not None
+        if ending and not self._cancelled:
+            self._cancelled = True
+            self._pool.cancel_all(timeout_s=0)
+        return ending
+
+
+def run_search(
+    plan: Plan, pool: SlotPool, template: TrialJob, journal: Journal, progress: Progress
+) -> None:
+    """Run the plan's trials and journal all they do. Returns when every slot is idle.
+
+    Raises:
+        DpoRayError: the search ended before its last trial; the kind says why.
+    """
+    os.environ.update(ENVIRONMENT)
+    sweep = plan.sweep
+    metric = f"eval/{sweep.objective.metric}"
+    mode = {"maximize": "max", "minimize": "min"}[sweep.objective.direction]
+    scheduler = make_scheduler(
+        sweep.search.scheduler, sweep.evaluation.at, metric=metric, mode=mode
+    )
+    searcher = StudySearch(
+        distributions(plan.space),
+        metric=metric,
+        mode=mode,
+        sampler=make_sampler(sweep.search),
+        control=plan.control,
+    )
+    pump = EventPump(pool.slots, journal, progress.note)
+    recorder = Recorder(journal, pool.slots, pump, scheduler, metric)
+    pump.start()
+    progress.searching = True
+    try:
+        tune.Tuner(
+            tune.with_resources(ProxyTrial, {"cpu": CPUS}),
+            param_space={"template": template, "leases": pool.leases_name},
+            tune_config=tune.TuneConfig(
+                num_samples=sweep.search.trials,
+                max_concurrent_trials=sweep.search.concurrent,
+                search_alg=searcher,
+                scheduler=scheduler,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(_scratch(template.folder)),
+                stop=EndSearch(progress, pool),
+                callbacks=[recorder],
+                verbose=0,
+            ),
+        ).fit()
+    finally:
+        progress.searching = False
+        pool.cancel_all(CANCEL_S)
+        pump.stop()
+    reason = progress.reason()
+    if reason is not None:
+        raise reason
+
+
+def _scratch(folder: Path) -> Path:
+    """Where Tune puts its own files, which nothing of ours reads."""
+    return folder.parent / "scratch"

@@ -1,0 +1,1 @@
+"""Warm slots: Ray Train worker groups that outlive their trials."""

@@ -1,0 +1,49 @@
+"""What a slot tells the driver. Events of one slot are numbered from 0 and kept in order."""
+
+from dataclasses import dataclass
+
+from dpo_ray.training.jobs import Outcome, TrialJob
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training of a trial begins."""
+
+    job: TrialJob
+    slot: str
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Logged:
+    """TRL's metrics of one logging step."""
+
+    trial: int
+    step: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The trial has left the slot."""
+
+    trial: int
+    outcome: Outcome
+
+
+Event = Started | Logged | Ended
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a lease holder waits for: a rung to decide on, or the job's end.
+
+    Attributes:
+        events: how many of the slot's events came before this turn.
+    """
+
+    events: int
+    step: int = 0
+    fraction: float = 0.0
+    metrics: dict[str, float] | None = None
+    outcome: Outcome | None = None

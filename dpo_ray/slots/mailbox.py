@@ -1,0 +1,161 @@
+"""The meeting place of one worker group and whoever holds the slot's lease.
+
+Pure asyncio, without Ray: the slot actor serves it, tests call it directly. All methods run in
+one event loop.
+"""
+
+import asyncio
+
+from dpo_ray.slots.events import Ended, Event, Logged, Started, Turn
+from dpo_ray.training.jobs import Handed, Job, Outcome, TrialJob, Verdict
+
+IDLE_S = 20.0
+ATTEMPTS = 2
+"""How often a job is handed out: once, and once more if its workers died."""
+
+
+class SlotMailbox:
+    """Jobs go in, turns and events come out; one job at a time.
+
+    A job stays current until `finish`, so a restarted worker group, which asks with
+    `last=0`, is handed it again, and what it reports a second time is not passed on twice.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._job: Job | None = None
+        self._job_id = self._finished_id = self._attempts = 0
+        self._verdict: Verdict = "continue"
+        self._decided: asyncio.Future[Verdict] | None = None
+        self._seen_rung = self._seen_log = -1
+        self._turns: asyncio.Queue[Turn] = asyncio.Queue()
+        self._events: list[Event] = []
+        self._changed = asyncio.Condition()
+        self._closed = False
+        self._broken: str | None = None
+
+    # -- the lease holder's side
+
+    async def start(self, job: Job) -> int:
+        """Hand in a job once the one before is home. Returns its id."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._idle)
+            self._job_id += 1
+            self._job, self._attempts = job, 0
+            self._verdict, self._decided = "continue", None
+            self._seen_rung = self._seen_log = -1
+            self._turns = asyncio.Queue()
+            self._changed.notify_all()
+        if self._broken is not None:
+            await self.finish(self._job_id, Outcome("FAILED", self._broken, fatal="workers"))
+        return self._job_id
+
+    async def next_turn(self) -> Turn:
+        """Wait for the current job's next rung or its end."""
+        return await self._turns.get()
+
+    async def decide(self, job_id: int, verdict: Verdict) -> None:
+        """Answer the rung that waits; an answer to an older job is ignored."""
+        if job_id == self._job_id and self._decided is not None and not self._decided.done():
+            self._decided.set_result(verdict)
+
+    async def cancel(self) -> None:
+        """Have the current job stop at its next poll or rung; returns at once."""
+        self._verdict = "cancel"
+        await self.decide(self._job_id, "cancel")
+
+    async def wait_idle(self) -> None:
+        """Return when no job is at work."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._idle)
+
+    async def close(self) -> None:
+        """Send the workers home after the current job."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    async def break_down(self, reason: str) -> None:
+        """The worker group is gone for good: end the current job and refuse later ones."""
+        self._broken = reason
+        if not self._idle:
+            await self.finish(self._job_id, Outcome("FAILED", reason, fatal="workers"))
+
+    # -- the driver's side
+
+    async def events(self, after: int, wait_s: float) -> list[Event]:
+        """Return all events from number `after` on, waiting a while for the first."""
+        async with self._changed:
+            try:
+                ready = self._changed.wait_for(lambda: len(self._events) > after)
+                await asyncio.wait_for(ready, wait_s)
+            except TimeoutError:
+                return []
+        return self._events[after:]
+
+    # -- the workers' side, rank 0 alone
+
+    async def next_job(self, last: int) -> Handed:
+        """Hand out the current job; wait in slices so that the other ranks never time out."""
+        async with self._changed:
+            try:
+                ready = self._changed.wait_for(lambda: self._closed or not self._idle)
+                await asyncio.wait_for(ready, IDLE_S)
+            except TimeoutError:
+                return Handed()
+        if self._idle:
+            return Handed(closed=self._closed)
+        self._attempts += 1
+        if self._attempts > ATTEMPTS:
+            reason = f"its worker died {ATTEMPTS} times"
+            await self.finish(self._job_id, Outcome("FAILED", reason))
+            return Handed()
+        return Handed(self._job_id, self._job)
+
+    async def started(self, job_id: int, total_steps: int) -> None:
+        """Note the start, once."""
+        if isinstance(self._job, TrialJob) and self._attempts == 1:
+            await self._publish(Started(self._job, self.name, total_steps))
+
+    async def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
+        """Note a logging step not seen before."""
+        if isinstance(self._job, TrialJob) and step > self._seen_log:
+            self._seen_log = step
+            await self._publish(Logged(self._job.trial, step, metrics))
+
+    async def report(
+        self, job_id: int, step: int, fraction: float, metrics: dict[str, float]
+    ) -> Verdict:
+        """Pass a rung on and wait for its verdict."""
+        if self._verdict != "continue" or step <= self._seen_rung:
+            return self._verdict
+        self._seen_rung = step
+        self._decided = asyncio.get_running_loop().create_future()
+        self._turns.put_nowait(Turn(len(self._events), step, fraction, metrics))
+        verdict = await self._decided
+        self._verdict = verdict if self._verdict == "continue" else self._verdict
+        return self._verdict
+
+    async def poll(self, job_id: int) -> Verdict:
+        """Say between rungs whether the job was cancelled."""
+        return self._verdict
+
+    async def finish(self, job_id: int, outcome: Outcome) -> None:
+        """Close the current job."""
+        if job_id != self._job_id or self._idle:
+            return
+        if isinstance(self._job, TrialJob):
+            await self._publish(Ended(self._job.trial, outcome))
+        async with self._changed:
+            self._finished_id = job_id
+            self._turns.put_nowait(Turn(len(self._events), outcome=outcome))
+            self._changed.notify_all()
+
+    @property
+    def _idle(self) -> bool:
+        return self._job_id == self._finished_id
+
+    async def _publish(self, event: Event) -> None:
+        async with self._changed:
+            self._events.append(event)
+            self._changed.notify_all()

@@ -1,0 +1,96 @@
+"""All slots of a sweep, and who may use which."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any
+
+import ray
+
+from dpo_ray.slots.slot import ENVIRONMENT, Slot, SlotShape
+from dpo_ray.training.jobs import Job, Outcome
+
+CLOSE_S = 15.0
+
+
+class Leases:
+    """The free slots of a pool, as an actor: a slot has one holder at a time."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._free: asyncio.Queue[str] = asyncio.Queue()
+        for name in names:
+            self._free.put_nowait(name)
+
+    async def lease(self) -> str:
+        """Wait for a free slot and return its name."""
+        return await self._free.get()
+
+    async def release(self, name: str) -> None:
+        """Give a slot back."""
+        await self._free.put(name)
+
+
+class SlotPool:
+    """Opens `count` slots in parallel and closes them, with all their workers, at the end.
+
+    Owned by the driver. `name` must be unique among the live pools of a cluster.
+    """
+
+    def __init__(self, name: str, count: int, shape: SlotShape) -> None:
+        environment = {"env_vars": ENVIRONMENT}
+        actor = ray.remote(num_cpus=0, runtime_env=environment)(Slot)
+        names = [f"{name}-slot-{number}" for number in range(count)]
+        self.leases_name = f"{name}-leases"
+        self.slots: dict[str, Any] = {
+            each: actor.options(name=each).remote(each, shape) for each in names
+        }
+        self._leases = (
+            ray.remote(num_cpus=0)(Leases).options(name=self.leases_name).remote(names)
+        )
+        self._opened = [slot.open.remote() for slot in self.slots.values()]
+
+    def run(self, job: Job) -> Outcome:
+        """Do one job without rungs on the first free slot and wait for its end."""
+        name = ray.get(self._leases.lease.remote())
+        slot = self.slots[name]
+        ray.get(slot.start.remote(job))
+        turn = ray.get(slot.next_turn.remote())
+        ray.get(self._leases.release.remote(name))
+        outcome: Outcome = turn.outcome
+        return outcome
+
+    def cancel_all(self, timeout_s: float) -> bool:
+        """Cancel what runs; say whether every slot came home within the time."""
+        for slot in self.slots.values():
+            slot.cancel.remote()
+        waiting = [slot.wait_idle.remote() for slot in self.slots.values()]
+        ready, late = ray.wait(waiting, num_returns=len(waiting), timeout=timeout_s)
+        return not late
+
+    def close(self) -> None:
+        """Send all workers home and end the actors, by force where they do not go."""
+        for slot in self.slots.values():
+            slot.close.remote()
+        deadline = time.monotonic() + CLOSE_S
+        for slot in self.slots.values():
+            while self._running(slot) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            ray.kill(slot)
+        ray.kill(self._leases)
+
+    def __enter__(self) -> "SlotPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _running(self, slot: Any) -> bool:
+        try:
+            return bool(ray.get(slot.running.remote(), timeout=CLOSE_S))
+        except ray.exceptions.RayError:
+            return False

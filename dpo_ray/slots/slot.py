@@ -1,0 +1,80 @@
+"""A slot: a Ray actor that keeps one Ray Train worker group alive and serves its mailbox."""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from dpo_ray.slots.mailbox import SlotMailbox
+
+ENVIRONMENT = {
+    # Train wraps print() by shipping bytecode to every worker: 90 KB of log each.
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@dataclass(frozen=True)
+class SlotShape:
+    """The worker group of one slot. `gpus` is per worker; 0 means CPU."""
+
+    workers: int
+    cpus: float
+    gpus: float
+    storage: str
+    """A folder of Ray Train's own on the node; nothing of a sweep lies there."""
+
+
+class Slot(SlotMailbox):
+    """The mailbox as an actor, with its worker group in a thread. Run it with `num_cpus=0`."""
+
+    def __init__(self, name: str, shape: SlotShape) -> None:
+        super().__init__(name)
+        self._shape = shape
+        self._handle = ray.get_runtime_context().current_actor
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    async def open(self) -> None:
+        """Start the worker group; returns at once."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def running(self) -> bool:
+        """Whether the worker group is still there."""
+        return self._thread.is_alive()
+
+    def _serve(self) -> None:
+        try:
+            self._trainer().fit()
+            reason = f"{self.name}: its workers went home"
+        except Exception as error:
+            reason = f"{self.name}: its worker group is gone: {str(error)[:500]}"
+        # Whoever waits for a turn would wait for ever.
+        asyncio.run_coroutine_threadsafe(self.break_down(reason), self._loop)
+
+    def _trainer(self) -> Any:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        from dpo_ray.slots.worker import work_for_slot
+
+        shape = self._shape
+        resources = {"CPU": shape.cpus} | ({"GPU": shape.gpus} if shape.gpus else {})
+        return TorchTrainer(
+            work_for_slot,
+            train_loop_config={"slot": self._handle, "gpus": shape.gpus},
+            scaling_config=ScalingConfig(
+                num_workers=shape.workers,
+                use_gpu=shape.gpus > 0,
+                resources_per_worker=resources,
+            ),
+            run_config=RunConfig(
+                name=self.name,
+                storage_path=shape.storage,
+                # Counts over the slot's whole life; the mailbox counts per job.
+                failure_config=FailureConfig(max_failures=-1),
+            ),
+        )

@@ -1,0 +1,60 @@
+"""What Ray Train runs on every worker of a slot."""
+
+import logging
+import os
+from typing import Any
+
+import ray
+
+from dpo_ray.ranks import Ranks
+from dpo_ray.training.jobs import Handed, Outcome, Verdict
+
+
+class RemoteMailbox:
+    """The slot's mailbox as a worker sees it; see `training.jobs.Mailbox` for each call."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def next_job(self, last: int) -> Handed:
+        return ray.get(self._slot.next_job.remote(last))  # type: ignore[no-any-return]
+
+    def started(self, job_id: int, total_steps: int) -> None:
+        self._slot.started.remote(job_id, total_steps)
+
+    def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
+        self._slot.log.remote(job_id, step, metrics)
+
+    def report(
+        self, job_id: int, step: int, fraction: float, metrics: dict[str, float]
+    ) -> Verdict:
+        answer = self._slot.report.remote(job_id, step, fraction, metrics)
+        return ray.get(answer)  # type: ignore[no-any-return]
+
+    def poll(self, job_id: int) -> Verdict:
+        return ray.get(self._slot.poll.remote(job_id))  # type: ignore[no-any-return]
+
+    def finish(self, job_id: int, outcome: Outcome) -> None:
+        ray.get(self._slot.finish.remote(job_id, outcome))
+
+
+def work_for_slot(config: dict[str, Any]) -> None:
+    """Serve the slot `config["slot"]` until it closes. Runs on every rank of the group."""
+    import ray.train
+    import ray.train.torch
+    import torch
+    import transformers
+
+    from dpo_ray.training.desk import Desk
+    from dpo_ray.training.loop import work
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("datasets").setLevel(logging.ERROR)
+    context = ray.train.get_context()
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    device = ray.train.torch.get_device()
+    if device.type == "cuda" and config["gpus"] < 1:
+        torch.cuda.set_per_process_memory_fraction(config["gpus"], device)
+    work(RemoteMailbox(config["slot"]), Desk(ranks, device))

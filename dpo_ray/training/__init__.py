@@ -1,0 +1,1 @@
+"""One DPO trial, and the loop of a worker that runs many."""

@@ -1,0 +1,85 @@
+"""What happens inside a trial at its steps: evaluate, report, obey."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainerCallback
+
+from dpo_ray.ranks import Ranks
+from dpo_ray.training.jobs import Mailbox, Verdict
+from dpo_ray.training.rungs import rung_steps
+
+POLL_EVERY_STEPS = 5
+Metrics = dict[str, float]
+
+
+class NonFinite(ArithmeticError):
+    """Loss, gradients or metrics are NaN or infinite: the trial has failed."""
+
+
+@dataclass
+class TrialCallback(TrainerCallback):  # type: ignore[misc]
+    """Drives one trial through the mailbox.
+
+    At a rung all ranks wait for the verdict; between rungs rank 0 asks every few steps. Every
+    verdict is agreed among the ranks, so all stop at the same optimizer step.
+    """
+
+    job_id: int
+    mailbox: Mailbox
+    ranks: Ranks
+    fractions: tuple[float, ...]
+    evaluate: Callable[[], Metrics]
+    verdict: Verdict = "continue"
+    step: int = 0
+    first_step_at: float | None = None
+    evaluation_s: float = 0.0
+    _rungs: dict[int, float] = field(default_factory=dict)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Place the rungs now that the trial's length is known."""
+        self._rungs = rung_steps(state.max_steps, self.fractions)
+        if self.ranks.first:
+            self.mailbox.started(self.job_id, state.max_steps)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Evaluate at a rung, ask between rungs, stop when told to."""
+        self.step = state.global_step
+        if self.first_step_at is None:
+            self.first_step_at = time.time()
+        if self.step in self._rungs:
+            self.verdict = self._rung(self._rungs[self.step])
+        elif self.step % POLL_EVERY_STEPS == 0:
+            self.verdict = self._agree(lambda: self.mailbox.poll(self.job_id))
+        if self.verdict != "continue":
+            control.should_training_stop = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Pass TRL's training metrics on; a non-finite one ends the trial."""
+        if "loss" not in logs:
+            return  # the summary after the last step
+        metrics = {f"train/{name}": float(value) for name, value in logs.items()}
+        _refuse_non_finite(metrics, state.global_step)
+        if self.ranks.first:
+            self.mailbox.log(self.job_id, state.global_step, metrics)
+
+    def _rung(self, fraction: float) -> Verdict:
+        began = time.time()
+        metrics = self.evaluate()
+        self.evaluation_s += time.time() - began
+        _refuse_non_finite(metrics, self.step)
+        return self._agree(lambda: self.mailbox.report(self.job_id, self.step, fraction, metrics))
+
+    def _agree(self, ask: Callable[[], Verdict]) -> Verdict:
+        verdict: Verdict = ask() if self.ranks.first else "continue"
+        return self.ranks.agree(verdict)
+
+
+def _refuse_non_finite(metrics: Metrics, step: int) -> None:
+    bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+    if bad:
+        name, value = next(iter(bad.items()))
+        raise NonFinite(f"non-finite at step {step}: {name} is {value}")

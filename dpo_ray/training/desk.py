@@ -1,0 +1,86 @@
+"""What a worker keeps in memory from job to job."""
+
+import gc
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from dpo_ray.data.prepared import Prepared, load_scored
+from dpo_ray.evaluation.evaluate import Evaluator
+from dpo_ray.evaluation.judges import JUDGES
+from dpo_ray.evaluation.logps import collator_for
+from dpo_ray.evaluation.sampling import Decoding
+from dpo_ray.ranks import Ranks
+from dpo_ray.reference.completions import load_baseline
+from dpo_ray.reference.model import load_model, load_tokenizer
+from dpo_ray.training.jobs import ModelSpec, TrialJob
+
+
+@dataclass
+class Desk:
+    """Base model, tokenizer and datasets, loaded on first use and reused by later jobs.
+
+    Lives as long as its worker process; not shared between processes. The base model on it is
+    always bare: a trial takes its adapter off before the next job.
+    """
+
+    ranks: Ranks
+    device: torch.device
+    _spec: ModelSpec | None = None
+    _model: Any = None
+    _tokenizer: Any = None
+    _rows: dict[Prepared, Any] = field(default_factory=dict)
+    _evaluators: dict[Prepared, Evaluator] = field(default_factory=dict)
+
+    def model(self, spec: ModelSpec) -> Any:
+        """Return the bare base model, in evaluation mode."""
+        if self._model is None or self._spec != spec:
+            self._model = load_model(spec.folder, spec.dtype, self.device)
+            self._tokenizer = load_tokenizer(spec.folder)
+            self._spec = spec
+            # Imports and the base model outlive every trial: never walk them again.
+            gc.collect()
+            gc.freeze()
+        return self._model
+
+    def tokenizer(self, spec: ModelSpec) -> Any:
+        """Return the tokenizer that belongs to the base model."""
+        self.model(spec)
+        return self._tokenizer
+
+    def training_rows(self, prepared: Prepared) -> Any:
+        """Return the scored training rows."""
+        if prepared not in self._rows:
+            self._rows[prepared] = load_scored(prepared, "train")
+        return self._rows[prepared]
+
+    def evaluator(self, job: TrialJob) -> Evaluator:
+        """Return the sweep's evaluator: every trial of a sweep is judged by the same one."""
+        if job.prepared not in self._evaluators:
+            self._evaluators[job.prepared] = self._build_evaluator(job)
+        return self._evaluators[job.prepared]
+
+    def forget_model(self) -> None:
+        """Drop a base model that an error may have left changed; the next job loads it anew."""
+        self._model = None
+
+    def _build_evaluator(self, job: TrialJob) -> Evaluator:
+        settings, tokenizer = job.evaluation, self.tokenizer(job.model)
+        return Evaluator(
+            pairs=load_scored(job.prepared, "validation").to_list(),
+            baseline=load_baseline(job.prepared),
+            decoding=Decoding(
+                max_new_tokens=settings.max_new_tokens,
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                # Not the baseline's stream: equal draws would make an untrained policy tie.
+                seed=settings.seed + 2,
+                batch_size=settings.batch_size,
+            ),
+            judge=JUDGES[settings.judge.type],
+            tie=settings.judge.tie,
+            tokenizer=tokenizer,
+            collator=collator_for(tokenizer, job.max_length),
+            ranks=self.ranks,
+        )

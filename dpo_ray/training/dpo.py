@@ -1,0 +1,107 @@
+"""DPOTrainer over rows that are already tokenized and already scored by the reference."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import PrinterCallback, TrainerCallback
+from trl import DPOConfig, DPOTrainer
+
+from dpo_ray.config.training import TrainingConfig
+from dpo_ray.data.prepared import SCORE_COLUMNS, TOKEN_COLUMNS
+
+
+class PreparedDPOTrainer(DPOTrainer):  # type: ignore[misc]
+    """TRL's trainer, told that its rows hold tokens and reference scores.
+
+    Stock TRL 1.16 ignores ready `ref_*_logps` columns when `precompute_ref_log_probs` is off,
+    and when it is on hashes the whole model and computes them again in every trial.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        missing = {*TOKEN_COLUMNS, *SCORE_COLUMNS} - set(self.train_dataset.column_names)
+        if missing:
+            raise ValueError(f"prepared rows lack the columns {sorted(missing)}")
+        self.precompute_ref_logps = True
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
+
+
+def build_trainer(
+    model: Any,
+    tokenizer: Any,
+    rows: Any,
+    training: TrainingConfig,
+    *,
+    max_length: int,
+    dtype: str,
+    workers: int,
+    folder: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> PreparedDPOTrainer:
+    """Put a fresh LoRA adapter on `model` and return the trainer for one trial.
+
+    The adapter's start is drawn from `training.seed`, so a trial does not depend on what its
+    process did before.
+    """
+    trainer = PreparedDPOTrainer(
+        model=model,
+        args=dpo_arguments(
+            training, max_length=max_length, dtype=dtype, workers=workers, folder=folder
+        ),
+        train_dataset=rows,
+        processing_class=tokenizer,
+        peft_config=lora_config(training),
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def lora_config(training: TrainingConfig) -> LoraConfig:
+    """Return the adapter's shape. Dropout stays out: TRL's disable_dropout would zero it."""
+    return LoraConfig(
+        r=training.lora_rank,
+        lora_alpha=training.lora_alpha,
+        target_modules=training.target_modules,
+        task_type="CAUSAL_LM",
+    )
+
+
+def dpo_arguments(
+    training: TrainingConfig, *, max_length: int, dtype: str, workers: int, folder: Path
+) -> DPOConfig:
+    """Translate one trial into TRL's arguments; `batch_size` is shared among workers."""
+    return DPOConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=training.batch_size
+        // (workers * training.gradient_accumulation),
+        gradient_accumulation_steps=training.gradient_accumulation,
+        max_steps=training.max_steps or -1,
+        num_train_epochs=training.epochs,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.lr_scheduler,
+        warmup_steps=training.warmup,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        beta=training.beta,
+        loss_type=[training.loss_type],
+        label_smoothing=training.label_smoothing,
+        max_length=max_length,
+        seed=training.seed,
+        data_seed=training.seed,
+        bf16=dtype == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        activation_checkpointing=training.gradient_checkpointing,
+        logging_steps=training.logging_steps,
+        # The filter would log a loss of 0.0 for a model full of NaN.
+        logging_nan_inf_filter=False,
+        eval_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )

@@ -1,0 +1,44 @@
+"""What one worker does, job after job, until it is told to go home."""
+
+import time
+from dataclasses import replace
+
+from dpo_ray.errors import DpoRayError
+from dpo_ray.training.desk import Desk
+from dpo_ray.training.jobs import Handed, Job, Mailbox, Outcome, PrepareJob
+from dpo_ray.training.prepare import prepare
+from dpo_ray.training.trial import run_trial
+
+
+def work(mailbox: Mailbox, desk: Desk) -> None:
+    """Take jobs from the mailbox and do them on every rank. Returns when the slot closes.
+
+    Rank 0 waits for a job in slices, so that the other ranks' broadcast never times out.
+    """
+    last, previous_end = 0, None
+    while True:
+        handed = desk.ranks.agree(mailbox.next_job(last) if desk.ranks.first else Handed())
+        if handed.closed:
+            return
+        if handed.job is None:
+            continue
+        last = handed.job_id
+        began = time.time()
+        outcome = _do(handed.job, last, desk, mailbox)
+        if previous_end is not None and "first_step_s" in outcome.timings:
+            gap = began + outcome.timings["first_step_s"] - previous_end
+            outcome = replace(outcome, timings={**outcome.timings, "gap_s": gap})
+        previous_end = began + outcome.seconds
+        if desk.ranks.first:
+            mailbox.finish(last, outcome)
+
+
+def _do(job: Job, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
+    if not isinstance(job, PrepareJob):
+        return run_trial(job, job_id, desk, mailbox)
+    began = time.time()
+    try:
+        prepare(job, desk)
+    except DpoRayError as error:
+        return Outcome("FAILED", str(error), fatal="data")
+    return Outcome("COMPLETED", "prepared", seconds=time.time() - began)
