@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dpo_ray.errors import ClusterUnreachable
+from dpo_ray.plan import Available
 
 QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A pool starts its actors at once by design; Ray would warn of it on the screen.
+    "RAY_worker_maximum_startup_concurrency": "32",
 }
 TOKEN_FILE = Path("~/.ray/auth_token")
 
@@ -43,6 +46,20 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def cluster_available(address: str | None) -> Available:
+    """Return what the connected cluster has in all, busy or not."""
+    import ray
+
+    total = ray.cluster_resources()
+    names = [key.removeprefix("accelerator_type:") for key in total if "accelerator_type:" in key]
+    return Available(
+        cpus=float(total.get("CPU", 0)),
+        gpus=int(total.get("GPU", 0)),
+        gpu_name=names[0] if names else None,
+        where=f"the Ray cluster at {address}" if _remote(address) else "this machine's Ray",
+    )
 
 
 def _remote(address: str | None) -> bool:

@@ -8,8 +8,8 @@ import torch
 from dpo_ray.data.cache import new_entry
 from dpo_ray.data.prepared import SCORE_COLUMNS, Prepared, load_tokens, write_splits
 from dpo_ray.data.split import SPLITS, Split
-from dpo_ray.ranks import Ranks
 from dpo_ray.evaluation.logps import collator_for, pair_logps
+from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import autocast, scoring_head
 
 

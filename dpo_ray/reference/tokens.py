@@ -24,7 +24,7 @@ def write_tokens(
         DataError: a split is left without rows, so training or judging would have nothing.
     """
     tokenized = {name: tokenize(name, rows, tokenizer, max_length) for name, rows in splits.items()}
-    counts = {name: len(dataset) for name, dataset in tokenized.items()}
+    counts: dict[str, int] = {name: len(dataset) for name, dataset in tokenized.items()}
     rows_before = sum(len(rows) for rows in splits.values())
     counts["prompt_over_max_length"] = rows_before - sum(counts.values())
     counts["completion_cut"] = sum(_cut_rows(each, max_length) for each in tokenized.values())
@@ -45,10 +45,7 @@ def tokenize(name: str, rows: Rows, tokenizer: Any, max_length: int) -> Any:
     if not rows:
         raise _too_few(name, "the split has no prompt")
     raw = datasets.Dataset.from_list(
-        [
-            {**row, "prompt_text": prompt_text(row["prompt"])}
-            for row in rows
-        ]
+        [{**row, "prompt_text": prompt_text(row["prompt"])} for row in rows]
     )
     arguments = SimpleNamespace(
         dataset_num_proc=None, max_length=max_length, truncation_mode="keep_start"

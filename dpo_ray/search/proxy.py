@@ -12,7 +12,7 @@ from dpo_ray.training.jobs import TrialJob
 CPUS = 0.01
 
 
-class ProxyTrial(tune.Trainable):  # type: ignore[misc]
+class ProxyTrial(tune.Trainable):
     """One Tune trial is one configuration; the training happens in the slot.
 
     Imports no torch, so it costs a hundredth of a CPU and no cold start. One result per rung,
@@ -23,6 +23,7 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the first configuration."""
         self._slot: Any = None
+        self._last: dict[str, Any] = {}
         self._leases: Any = ray.get_actor(config["leases"])
         self._begin(config)
 
@@ -58,7 +59,7 @@ class ProxyTrial(tune.Trainable):  # type: ignore[misc]
         template: TrialJob = config["template"]
         proposal = config[PROPOSAL]
         job = template.configured(**proposal)
-        self._last: dict[str, Any] = {}
+        self._last = {}
         self._name = ray.get(self._leases.lease.remote())
         self._slot = ray.get_actor(self._name)
         self._job_id = ray.get(self._slot.start.remote(job))

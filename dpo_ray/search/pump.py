@@ -8,7 +8,7 @@ import ray
 
 from dpo_ray.slots.events import Ended, Event, Logged, Started
 from dpo_ray.tracking.journal import Journal
-from dpo_ray.tracking.records import Record, TrainMetrics, TrialEnded, TrialStarted
+from dpo_ray.tracking.records import AnyRecord, TrainMetrics, TrialEnded, TrialStarted
 
 WAIT_S = 1.0
 
@@ -82,7 +82,7 @@ class EventPump:
             self._moved.notify_all()
 
 
-def to_record(event: Event) -> Record:
+def to_record(event: Event) -> AnyRecord:
     """Return the journal line of a slot's event."""
     match event:
         case Started(job=job, slot=slot, total_steps=total_steps):

@@ -14,7 +14,7 @@ from dpo_ray.tracking.records import RungDecided, RungReached
 ORDER_S = 30.0
 
 
-class Recorder(tune.Callback):  # type: ignore[misc]
+class Recorder(tune.Callback):
     """Tune's callback on the driver. What raises here ends the sweep: a journal that cannot be
     written is a reason to stop."""
 
@@ -24,13 +24,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         slots: Mapping[str, Any],
         pump: EventPump,
         scheduler: Any,
-        metric: str,
     ) -> None:
         self._journal = journal
         self._slots = slots
         self._pump = pump
         self._scheduler = scheduler
-        self._metric = metric
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks for a restore that never happens here.
@@ -54,20 +52,13 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 trial=number,
                 step=step,
                 action="stop" if stop else "continue",
-                reason=self._reason(trial.trial_id, result, stop),
+                reason=self._reason(trial.trial_id),
             )
         )
         verdict = "stop" if stop else "continue"
         self._slots[result["slot"]].decide.remote(result["job_id"], verdict)
 
-    def _reason(self, trial_id: str, result: dict[str, Any], stop: bool) -> str:
-        if not stop:
-            return "last rung" if result["fraction"] == 1 else "goes on"
-        if not isinstance(self._scheduler, RungASHA):
-            return "the sweep is ending"
-        cutoff = self._scheduler.cutoffs[trial_id]
-        name = self._metric.removeprefix("eval/")
-        return (
-            f"{name} {result[self._metric]:.3f} is not among the best at "
-            f"{result['fraction']:.0%} of its steps (cutoff {cutoff:.3f})"
-        )
+    def _reason(self, trial_id: str) -> str:
+        if isinstance(self._scheduler, RungASHA):
+            return self._scheduler.reasons[trial_id]
+        return "no early stopping"

@@ -30,7 +30,7 @@ ENVIRONMENT = {
 }
 
 
-class EndSearch(Stopper):  # type: ignore[misc]
+class EndSearch(Stopper):
     """Asks, between Tune's steps, whether the search must end, and then cancels the slots."""
 
     def __init__(self, progress: Progress, pool: SlotPool) -> None:
@@ -56,9 +56,16 @@ class EndSearch(Stopper):  # type: ignore[misc]
 
 
 def run_search(
-    plan: Plan, pool: SlotPool, template: TrialJob, journal: Journal, progress: Progress
+    plan: Plan,
+    pool: SlotPool,
+    template: TrialJob,
+    journal: Journal,
+    progress: Progress,
+    scratch: Path,
 ) -> None:
     """Run the plan's trials and journal all they do. Returns when every slot is idle.
+
+    `scratch` takes Tune's own files, which nothing of ours reads.
 
     Raises:
         DpoRayError: the search ended before its last trial; the kind says why.
@@ -78,7 +85,7 @@ def run_search(
         control=plan.control,
     )
     pump = EventPump(pool.slots, journal, progress.note)
-    recorder = Recorder(journal, pool.slots, pump, scheduler, metric)
+    recorder = Recorder(journal, pool.slots, pump, scheduler)
     pump.start()
     progress.searching = True
     try:
@@ -94,7 +101,7 @@ def run_search(
             ),
             run_config=tune.RunConfig(
                 name="tune",
-                storage_path=str(_scratch(template.folder)),
+                storage_path=str(scratch),
                 stop=EndSearch(progress, pool),
                 callbacks=[recorder],
                 verbose=0,
@@ -107,8 +114,3 @@ def run_search(
     reason = progress.reason()
     if reason is not None:
         raise reason
-
-
-def _scratch(folder: Path) -> Path:
-    """Where Tune puts its own files, which nothing of ours reads."""
-    return folder.parent / "scratch"

@@ -44,9 +44,7 @@ class SlotPool:
         self.slots: dict[str, Any] = {
             each: actor.options(name=each).remote(each, shape) for each in names
         }
-        self._leases = (
-            ray.remote(num_cpus=0)(Leases).options(name=self.leases_name).remote(names)
-        )
+        self._leases = ray.remote(num_cpus=0)(Leases).options(name=self.leases_name).remote(names)
         self._opened = [slot.open.remote() for slot in self.slots.values()]
 
     def run(self, job: Job) -> Outcome:
@@ -64,7 +62,7 @@ class SlotPool:
         for slot in self.slots.values():
             slot.cancel.remote()
         waiting = [slot.wait_idle.remote() for slot in self.slots.values()]
-        ready, late = ray.wait(waiting, num_returns=len(waiting), timeout=timeout_s)
+        _, late = ray.wait(waiting, num_returns=len(waiting), timeout=timeout_s)
         return not late
 
     def close(self) -> None:

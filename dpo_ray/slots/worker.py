@@ -25,9 +25,7 @@ class RemoteMailbox:
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         self._slot.log.remote(job_id, step, metrics)
 
-    def report(
-        self, job_id: int, step: int, fraction: float, metrics: dict[str, float]
-    ) -> Verdict:
+    def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
         answer = self._slot.report.remote(job_id, step, fraction, metrics)
         return ray.get(answer)  # type: ignore[no-any-return]
 

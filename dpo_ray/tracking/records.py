@@ -6,20 +6,30 @@ is a fold over these, so a new fact about a sweep starts as a field here.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 TrialState = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
-"""COMPLETED ran all its steps, STOPPED was ended at a rung, FAILED broke, KILLED was interrupted."""
+"""COMPLETED ran all steps, STOPPED was ended at a rung, FAILED broke, KILLED was interrupted."""
 Origin = Literal["control", "startup", "sampler"]
 """Who proposed a configuration: the sweep's own values, a random start-up draw, or the sampler."""
 Metrics = dict[str, float]
 Params = dict[str, float | int | str | bool]
 
 
+def _encodable(text: object) -> object:
+    """Replace what UTF-8 cannot hold (undecodable file names in an error's text)."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
+Reason = Annotated[str, BeforeValidator(_encodable)]
+"""A sentence for people, often an exception's own text."""
+
+
 class Record(BaseModel):
     """One line: `seq` counts from 0 without gaps, `time` is Unix seconds, stamped on append."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A diverged trial's NaN must survive the round trip, and JSON itself has no word for it.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     seq: int = -1
     time: float = 0.0
@@ -37,7 +47,7 @@ class SweepPlanned(Record):
 
 
 class Prepared(Record):
-    """Data and reference are ready; `reference` holds the reference's own row of `eval/*` metrics."""
+    """Data and reference are ready; `reference` is the reference's own row of `eval/*` metrics."""
 
     kind: Literal["prepared"] = "prepared"
     rows: dict[str, int]
@@ -89,7 +99,7 @@ class RungDecided(Record):
     trial: int
     step: int
     action: Literal["continue", "stop"]
-    reason: str
+    reason: Reason
 
 
 class TrialEnded(Record):
@@ -98,7 +108,7 @@ class TrialEnded(Record):
     kind: Literal["trial_ended"] = "trial_ended"
     trial: int
     state: TrialState
-    reason: str
+    reason: Reason
     step: int
     seconds: float
     adapter: str | None = None
@@ -121,7 +131,7 @@ class SweepEnded(Record):
 
     kind: Literal["sweep_ended"] = "sweep_ended"
     exit_code: int
-    reason: str
+    reason: Reason
     best: int | None = None
 
 

@@ -21,7 +21,7 @@ class NonFinite(ArithmeticError):
 
 
 @dataclass
-class TrialCallback(TrainerCallback):  # type: ignore[misc]
+class TrialCallback(TrainerCallback):
     """Drives one trial through the mailbox.
 
     At a rung all ranks wait for the verdict; between rungs rank 0 asks every few steps. Every

@@ -13,7 +13,7 @@ from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import SCORE_COLUMNS, TOKEN_COLUMNS
 
 
-class PreparedDPOTrainer(DPOTrainer):  # type: ignore[misc]
+class PreparedDPOTrainer(DPOTrainer):
     """TRL's trainer, told that its rows hold tokens and reference scores.
 
     Stock TRL 1.16 ignores ready `ref_*_logps` columns when `precompute_ref_log_probs` is off,

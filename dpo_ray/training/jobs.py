@@ -113,9 +113,7 @@ class Mailbox(Protocol):
         """Pass on a logging step's metrics; may not wait."""
         ...
 
-    def report(
-        self, job_id: int, step: int, fraction: float, metrics: dict[str, float]
-    ) -> Verdict:
+    def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
         """Pass on a rung's metrics and wait for the verdict."""
         ...
 

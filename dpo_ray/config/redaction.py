@@ -1,0 +1,43 @@
+"""Keep secrets out of what others can open: errors, journals, the tracking server."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "***"
+_SECRET_WORDS = {
+    "token", "secret", "secrets", "password", "passwd", "passphrase",
+    "key", "apikey", "credential", "credentials",
+}  # fmt: skip
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_USER_INFO = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
+_QUERY = re.compile(
+    r"(?i)([?&][\w.-]*(?:token|secret|password|key|credential|signature)[\w.-]*=)[^&\s]+"
+)
+
+
+def redact(value: Any) -> Any:
+    """Return a copy with every secret replaced: values under telling keys, and parts of URLs."""
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if _hides(key, inner) else redact(inner) for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redact(inner) for inner in value]
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def redact_text(text: str) -> str:
+    """Hide a URL's user and password, and the secrets in its query."""
+    return _QUERY.sub(rf"\1{HIDDEN}", _USER_INFO.sub(HIDDEN, text))
+
+
+def redact_field(name: str, value: Any) -> Any:
+    """Return `value` as it may be shown under `name`."""
+    return redact({name: value})[name]
+
+
+def _hides(key: object, value: Any) -> bool:
+    """Whole words only: `hf_token` and `apiKey` hide their values, `max_new_tokens` does not."""
+    words = {word.lower() for word in _WORD.findall(str(key))}
+    return value is not None and bool(words & _SECRET_WORDS)

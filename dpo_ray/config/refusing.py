@@ -1,0 +1,34 @@
+"""What only shows when both files, or the disk, are looked at together."""
+
+import os
+
+from dpo_ray.config.document import Document
+from dpo_ray.config.findings import together
+from dpo_ray.config.space import SearchSpace
+from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.config.wording import problem, show
+
+BETA_SCALED = {
+    "rewards/margins": "five times the beta gives five times the margin",
+    "loss": "another beta or loss_type gives another loss",
+}
+"""Metrics that measure the loss's own scale, and what happens to them at the same weights."""
+
+
+def refuse_misleading(sweep: SweepConfig, space: SearchSpace, sweep_file: Document) -> None:
+    """Raise ConfigError for an objective that would mislead and for data that is not there."""
+    problems = []
+    searched = [field for field in ("beta", "loss_type") if field in space.parameters]
+    if sweep.objective.metric in BETA_SCALED and searched:
+        rule = (
+            f"{sweep.objective.metric} cannot rank trials while {' and '.join(searched)} is "
+            f"searched: at the very same weights {BETA_SCALED[sweep.objective.metric]}; "
+            "use win_rate"
+        )
+        problems.append(problem(sweep_file, ("objective", "metric"), rule))
+    source = sweep.data.source
+    if source != "embedded" and "://" not in source and not os.path.isfile(source):
+        rule = f"no such file, got {show(source)}; allowed: embedded, or a JSONL file"
+        problems.append(problem(sweep_file, ("data", "source"), rule))
+    if problems:
+        raise together(problems)

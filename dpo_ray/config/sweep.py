@@ -1,0 +1,261 @@
+"""Everything about a run but the question: the second of the two files people write."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from dpo_ray.config.rules import STRICT, broken_rule
+from dpo_ray.config.training import TrainingConfig
+from dpo_ray.config.wording import show
+
+Metric = Literal[
+    "win_rate", "gold_reward", "kl", "accuracy", "logratio_margin", "rewards/margins", "loss"
+]
+LOWER_IS_BETTER = ("kl", "loss")
+TRACKING_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+
+
+class ModelConfig(BaseModel):
+    """The model that is aligned."""
+
+    model_config = STRICT
+
+    name: Annotated[str, Field(min_length=1)] = "embedded"
+    """`embedded` (a toy, shipped), or a folder with a model."""
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    """Commit of a model from a hub."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of weights and arithmetic."""
+
+
+class DataConfig(BaseModel):
+    """Preference pairs and how they are split."""
+
+    model_config = STRICT
+
+    source: Annotated[str, Field(min_length=1)] = "embedded"
+    """`embedded` (the toy's own pairs), or a JSONL file with prompt, chosen and rejected."""
+    max_length: Annotated[int, Field(ge=2)] = 512
+    """Tokens of prompt and completion together; longer ones are cut."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the prompts that trials are compared on."""
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of the prompts that the search never sees."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Read only so many rows."""
+
+    @model_validator(mode="after")
+    def _some_prompts_train(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise broken_rule(
+                f"validation + test must be < 1, got {self.validation} + {self.test}",
+                "validation",
+                "test",
+            )
+        return self
+
+
+class JudgeConfig(BaseModel):
+    """Who decides which of two completions is better."""
+
+    model_config = STRICT
+
+    type: Literal["vader"] = "vader"
+    """vader: the sentiment score of prompt and completion; the toy's labels come from it."""
+    tie: Annotated[float, Field(ge=0)] = 0.05
+    """Scores that differ by no more than this are a tie."""
+
+
+class EvaluationConfig(BaseModel):
+    """How a trial is measured at its rungs."""
+
+    model_config = STRICT
+
+    judge: JudgeConfig = JudgeConfig()
+    """The judge behind win_rate."""
+    prompts: Annotated[int, Field(ge=1)] = 128
+    """Validation prompts answered at each rung; more give a narrower interval."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 40
+    """Length limit of an answer."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Of the answers that are judged; KL is always measured at 1."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the answers that are judged; KL is always measured at 1."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Prompts answered together by one worker."""
+    at: Annotated[
+        list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, validate_default=True)
+    ] = [0.25, 0.5, 1.0]
+    """Rungs, as shares of a trial's own steps; the last is 1."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Which prompts, and the randomness of the answers."""
+
+    @model_validator(mode="after")
+    def _rungs_rise_to_the_end(self) -> Self:
+        if self.at != sorted(set(self.at)) or self.at[-1] != 1.0:
+            raise broken_rule(f"must rise strictly and end with 1.0, got {self.at}", "at")
+        return self
+
+
+class ObjectiveConfig(BaseModel):
+    """The number by which trials are ranked."""
+
+    model_config = STRICT
+
+    metric: Metric = "win_rate"
+    """An `eval/` metric without the prefix; loss and rewards/margins do not compare over beta."""
+    direction: Literal["maximize", "minimize"] = "maximize"
+    """Which end is better."""
+
+    @model_validator(mode="after")
+    def _direction_is_the_better_one(self) -> Self:
+        lower = self.metric in LOWER_IS_BETTER
+        better = "minimize" if lower else "maximize"
+        if self.direction != better:
+            raise broken_rule(
+                f"{self.metric} is better when {'smaller' if lower else 'larger'}, "
+                f"got direction {self.direction}; allowed: {better}",
+                "direction",
+                "metric",
+            )
+        return self
+
+
+class SchedulerConfig(BaseModel):
+    """When a trial is stopped before its last step."""
+
+    model_config = STRICT
+
+    type: Literal["asha", "none"] = "asha"
+    """asha: at each rung only the better part goes on; none: every trial runs to its end."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 2
+    """Of so many trials at a rung, one goes on."""
+    grace_trials: Annotated[int, Field(ge=1)] = 4
+    """So many trials pass a rung before it stops any: fewer say little about what is good."""
+
+
+class SearchConfig(BaseModel):
+    """How configurations are chosen."""
+
+    model_config = STRICT
+
+    sampler: Literal["tpe", "random"] = "tpe"
+    """tpe learns from the trials before; random does not."""
+    trials: Annotated[int, Field(ge=1)] = 12
+    """Configurations in all, the control trial included."""
+    concurrent: Annotated[int, Field(ge=1)] = 2
+    """Trials that run at the same time, each in its own slot."""
+    n_startup: Annotated[int, Field(ge=0)] = 4
+    """Finished trials before tpe replaces random draws."""
+    scheduler: SchedulerConfig = SchedulerConfig()
+    """The rule of early stopping."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of the sampler."""
+
+
+class ResourcesConfig(BaseModel):
+    """What one slot, so one running trial, may use."""
+
+    model_config = STRICT
+
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Ray Train workers that share each batch."""
+    cpus_per_worker: Annotated[float, Field(gt=0)] = 0.9
+    """CPUs of a worker; 0.9 lets two slots and their proxies fit on 2 CPUs."""
+    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
+    """GPUs of a worker; not set: a whole one where there are enough, else none."""
+
+    @model_validator(mode="after")
+    def _gpus_can_be_shared_so(self) -> Self:
+        gpus = self.gpus_per_worker or 0.0
+        if gpus > 1 and gpus % 1:
+            raise broken_rule(f"above 1 it must be a whole number, got {gpus}", "gpus_per_worker")
+        if 0 < gpus < 1 and self.workers > 1:
+            raise broken_rule(
+                f"a part of a GPU works with workers=1 only, got {gpus} and workers={self.workers}",
+                "gpus_per_worker",
+                "workers",
+            )
+        return self
+
+
+class BudgetConfig(BaseModel):
+    """When the sweep gives up."""
+
+    model_config = STRICT
+
+    failures: Annotated[int, Field(ge=1)] = 5
+    """Failed trials that end the sweep."""
+
+
+class TrackingConfig(BaseModel):
+    """Where MLflow shows the sweep."""
+
+    model_config = STRICT
+
+    uri: str | None = None
+    """An MLflow server or database; not set: a SQLite file in the store."""
+    experiment: Annotated[str, Field(min_length=1, max_length=250)] = "dpo-ray"
+    """The MLflow experiment of the sweep's runs."""
+
+    @model_validator(mode="after")
+    def _uri_is_a_server_or_database(self) -> Self:
+        scheme, colon, rest = (self.uri or "").partition("://")
+        known = scheme.partition("+")[0] in TRACKING_SCHEMES  # postgresql+psycopg2 names a driver
+        if self.uri is not None and not (known and colon and rest):
+            raise broken_rule(
+                f"must be the URL of a server or a database, got {show(self.uri)}; "
+                f"allowed: {', '.join(f'{scheme}://' for scheme in TRACKING_SCHEMES)}",
+                "uri",
+            )
+        return self
+
+
+class ClusterConfig(BaseModel):
+    """Where the sweep runs."""
+
+    model_config = STRICT
+
+    address: Annotated[str, Field(min_length=1)] | None = None
+    """A Ray cluster; not set: this machine."""
+
+
+class SweepConfig(BaseModel):
+    """One sweep; every section has defaults, so a file holds only what differs."""
+
+    model_config = STRICT
+
+    model: ModelConfig = ModelConfig()
+    """The model that is aligned."""
+    data: DataConfig = DataConfig()
+    """Preference pairs and how they are split."""
+    training: TrainingConfig = TrainingConfig()
+    """One DPO run; the values of searched fields are the control trial."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How a trial is measured at its rungs."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """The number by which trials are ranked."""
+    search: SearchConfig = SearchConfig()
+    """How configurations are chosen."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """What one slot may use."""
+    budget: BudgetConfig = BudgetConfig()
+    """When the sweep gives up."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Where MLflow shows the sweep."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Where the sweep runs."""
+
+    @model_validator(mode="after")
+    def _workers_share_the_batch_evenly(self) -> Self:
+        batch, parts = self.training.batch_size, self.training.gradient_accumulation
+        if batch % (self.resources.workers * parts):
+            raise broken_rule(
+                "training.batch_size must be a multiple of "
+                "resources.workers x training.gradient_accumulation, "
+                f"got {batch} for {self.resources.workers} x {parts}",
+                "training.batch_size",
+                "resources.workers",
+                "training.gradient_accumulation",
+            )
+        return self

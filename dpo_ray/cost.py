@@ -1,0 +1,101 @@
+"""How long a sweep will roughly take, before anything has been measured on this machine."""
+
+from dataclasses import dataclass
+
+from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.plan import Placement, Plan
+
+START_S = 30.0
+"""Ray, the workers' imports and the model; paid once. Cold slots took 24-30 s on 2 cores."""
+GAP_S = 1.0
+"""Between two trials of a slot."""
+CPU_FLOPS = 5e10
+"""A second of one core; SmolLM2-135M's steps on 2 cores give 5e10 to 6.5e10."""
+GPU_FLOPS = 5e13
+"""A second of one data-centre GPU at a third of its peak."""
+CALL_S = 0.006
+"""One forward pass of a model so small that only overhead counts."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of the search stage."""
+
+    low: float
+    """Early stopping halves the field at every rung."""
+    high: float
+    """Every trial runs to its end."""
+
+
+def estimate_seconds(
+    plan: Plan, parameter_count: int | None, placement: Placement
+) -> Estimate | None:
+    """Return a rough range, or None where the model's size or the number of steps is unknown."""
+    steps = _steps(plan.sweep)
+    if parameter_count is None or steps is None:
+        return None
+    flops = _flops(plan.sweep, placement)
+    training = steps * _step_s(plan.sweep, parameter_count, flops)
+    rung = _rung_s(plan.sweep, parameter_count, flops)
+    return Estimate(
+        low=_search_s(plan.sweep, training, rung, stops=True),
+        high=_search_s(plan.sweep, training, rung, stops=False),
+    )
+
+
+def _steps(sweep: SweepConfig) -> int | None:
+    """Rows are counted only when the data is read, so epochs need a limit to be known."""
+    training, data = sweep.training, sweep.data
+    if training.max_steps is not None:
+        return training.max_steps
+    if data.limit is None:
+        return None
+    pairs = data.limit * (1 - data.validation - data.test)
+    return max(1, round(pairs * training.epochs / training.batch_size))
+
+
+def _flops(sweep: SweepConfig, placement: Placement) -> float:
+    """Arithmetic of one slot, a second."""
+    workers = sweep.resources.workers
+    if placement.device == "cuda":
+        return GPU_FLOPS * placement.gpus_per_worker * workers
+    return CPU_FLOPS * sweep.resources.cpus_per_worker * workers
+
+
+def _step_s(sweep: SweepConfig, parameters: int, flops: float) -> float:
+    """6 operations a parameter and token: forward, and backward to the adapters."""
+    tokens = sweep.training.batch_size * 2 * _tokens(sweep)
+    return 6 * parameters * tokens / flops + 5 * CALL_S * sweep.training.gradient_accumulation
+
+
+def _rung_s(sweep: SweepConfig, parameters: int, flops: float) -> float:
+    """Answer all prompts token by token, and score as many pairs."""
+    evaluation = sweep.evaluation
+    pure = evaluation.temperature == 1 and evaluation.top_p == 1
+    share = -(-evaluation.prompts // sweep.resources.workers)
+    calls = -(-share // evaluation.batch_size) * evaluation.max_new_tokens
+    answered = evaluation.prompts * evaluation.max_new_tokens
+    scored = evaluation.prompts * 2 * _tokens(sweep)
+    passes = 1 if pure else 2  # KL needs pure samples, the judge what is deployed
+    arithmetic = 2 * parameters * (passes * answered + scored) / flops
+    return passes * calls * CALL_S + arithmetic
+
+
+def _tokens(sweep: SweepConfig) -> float:
+    """Texts are usually much shorter than the limit set for them."""
+    return sweep.data.max_length / 4
+
+
+def _search_s(sweep: SweepConfig, training: float, rung: float, stops: bool) -> float:
+    search, at = sweep.search, sweep.evaluation.at
+    keep = 1 / search.scheduler.reduction_factor if stops and _asha(sweep) else 1.0
+    trial, alive, before = GAP_S, 1.0, 0.0
+    for fraction in at:
+        trial += alive * ((fraction - before) * training + rung)
+        alive, before = alive * keep, fraction
+    waves = -(-search.trials // search.concurrent)
+    return START_S + waves * trial
+
+
+def _asha(sweep: SweepConfig) -> bool:
+    return sweep.search.scheduler.type == "asha"

@@ -1,0 +1,166 @@
+"""Space + sweep -> Plan: everything that is decided before anything runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from dpo_ray.config.document import Document
+from dpo_ray.config.findings import explain
+from dpo_ray.config.loading import open_space, open_sweep
+from dpo_ray.config.naming import sweep_name
+from dpo_ray.config.redaction import redact
+from dpo_ray.config.refusing import refuse_misleading
+from dpo_ray.config.resolving import resolve_space
+from dpo_ray.config.space import SearchSpace
+from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.config.training import TrainingConfig
+from dpo_ray.errors import ConfigError
+
+Value = float | int | str | bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep ready to run; all paths are absolute."""
+
+    name: str
+    question: str
+    """What the space file asks in its first comment, or nothing."""
+    store: Path
+    space_path: Path
+    sweep_path: Path
+    space: SearchSpace
+    """What is searched, relative ranges multiplied out."""
+    sweep: SweepConfig
+    control: dict[str, Value]
+    """The sweep's own value of each searched field: the first trial."""
+
+    @property
+    def folder(self) -> Path:
+        """Where this sweep writes."""
+        return self.store / "sweeps" / self.name
+
+    def training_for(self, params: Mapping[str, Value]) -> TrainingConfig:
+        """Return the training of one trial; ConfigError where the parameters are not legal."""
+        values = {**self.sweep.training.model_dump(), **params}
+        try:
+            return TrainingConfig.model_validate(values)
+        except ValidationError as error:
+            places = Document(values, {(): f"a trial of {self.name}"})
+            raise explain(error, TrainingConfig, places) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON values, passwords in URLs starred out."""
+        plain = {
+            "name": self.name,
+            "question": self.question,
+            "store": str(self.store),
+            "space_path": str(self.space_path),
+            "sweep_path": str(self.sweep_path),
+            "space": self.space.model_dump(mode="json"),
+            "sweep": self.sweep.model_dump(mode="json"),
+            "control": self.control,
+        }
+        return dict(redact(plain))
+
+
+def make_plan(
+    space_path: Path,
+    sweep_path: Path,
+    overrides: Sequence[str] = (),
+    store: Path = Path("store"),
+    name: str | None = None,
+) -> Plan:
+    """Resolve and check both files; nothing is created. ConfigError says all that is wrong."""
+    space, space_file = open_space(space_path)
+    sweep, sweep_file = open_sweep(sweep_path, overrides)
+    resolved = resolve_space(space, sweep.training, space_file, sweep_file)
+    refuse_misleading(sweep, resolved, sweep_file)
+    return Plan(
+        name=sweep_name(name, space_path, resolved, sweep),
+        question=space_file.question,
+        store=store.absolute(),
+        space_path=space_path.absolute(),
+        sweep_path=sweep_path.absolute(),
+        space=resolved,
+        sweep=sweep,
+        control={field: getattr(sweep.training, field) for field in resolved.parameters},
+    )
+
+
+@dataclass(frozen=True)
+class Available:
+    """What the machine or cluster has."""
+
+    cpus: float
+    gpus: int
+    gpu_name: str | None
+    where: str
+    """For people: `this machine`, or a cluster's address."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What the sweep takes of it."""
+
+    gpus_per_worker: float
+    cpus_asked: float
+    cpus_available: float
+    gpus_asked: float
+    gpus_available: int
+    device: Literal["cpu", "cuda"]
+    gpu_name: str | None
+    """What the GPUs are called, whether they are used or not."""
+    where: str
+    """`this machine`, or a cluster's address; also why a GPU may be missing."""
+
+
+PROXY_CPUS = 0.01
+"""CPUs of a Tune trial itself, which only leases a slot."""
+
+
+def check_resources(plan: Plan, available: Available) -> Placement:
+    """Fit all slots in at once, or raise ConfigError: Ray would wait for ever without a word."""
+    slots, asked = plan.sweep.search.concurrent, plan.sweep.resources
+    workers = slots * asked.workers
+    cpus = round(slots * (PROXY_CPUS + asked.workers * asked.cpus_per_worker), 4)
+    gpus = _gpus_per_worker(asked.gpus_per_worker, workers, available)
+    shape = f"{slots} trials at once x {asked.workers} workers"
+    if cpus > available.cpus:
+        raise ConfigError(
+            f"{plan.sweep_path}: {shape} x {asked.cpus_per_worker:g} CPUs, {PROXY_CPUS} for each "
+            f"trial itself, ask for {cpus:g} CPUs, {available.where} has {available.cpus:g}; "
+            "lower search.concurrent, resources.workers or resources.cpus_per_worker"
+        )
+    if gpus and workers > _room(gpus, available.gpus):
+        raise ConfigError(
+            f"{plan.sweep_path}: {shape} x {gpus:g} GPUs ask for {workers * gpus:g} GPUs, "
+            f"{available.where} has {available.gpus}; lower search.concurrent, resources.workers "
+            "or resources.gpus_per_worker (0: CPU only)"
+        )
+    return Placement(
+        gpus_per_worker=gpus,
+        cpus_asked=cpus,
+        cpus_available=available.cpus,
+        gpus_asked=workers * gpus,
+        gpus_available=available.gpus,
+        device="cuda" if gpus else "cpu",
+        gpu_name=available.gpu_name,
+        where=available.where,
+    )
+
+
+def _gpus_per_worker(asked: float | None, workers: int, available: Available) -> float:
+    if asked is not None:
+        return asked
+    return 1.0 if available.gpus >= workers else 0.0
+
+
+def _room(gpus_per_worker: float, gpus: int) -> int:
+    """Count the workers that fit: a worker never spans parts of two GPUs."""
+    if gpus_per_worker < 1:
+        return int(1 / gpus_per_worker + 1e-9) * gpus
+    return int(gpus / gpus_per_worker)

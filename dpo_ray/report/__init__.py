@@ -1,0 +1,1 @@
+"""What a person looks at before, during and after a sweep."""

@@ -1,0 +1,143 @@
+"""The last thing a sweep prints: who won, by how much, and where everything lies."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dpo_ray.config.redaction import redact_text
+from dpo_ray.report.ranking import RankedRow, rank
+from dpo_ray.report.verdict import verdict
+from dpo_ray.tracking.mlflow_server import database_file
+from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.wording import configuration, duration, number, with_interval
+
+_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
+
+
+def print_summary(
+    console: Console,
+    state: SweepState,
+    tracking_uri: str,
+    figure: Path | None = None,
+    experiment_id: str | None = None,
+) -> None:
+    """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short."""
+    metric, direction = state.objective
+    rows = rank(state, metric, direction)
+    console.print()
+    console.print(ranking_table(state, rows, wide=console.width >= 100))
+    console.print()
+    sentences = [*_best(rows, metric), *verdict(state, rows), counts(state)]
+    for text in [*sentences, *_places(rows, tracking_uri, figure, experiment_id)]:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -> Table:
+    """Every trial, the reference and the default configuration marked in words."""
+    metric, _ = state.objective
+    names = list(state.parameters)
+    extra = [] if metric in ("win_rate", "kl", "logratio_margin") else [metric]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.padding = (0, 1, 0, 0) if wide else (0, 0, 0, 0)
+    table.add_column("#", justify="right")
+    table.add_column("trial", no_wrap=True)
+    headings = [*(_HEADINGS.get(name, name) for name in names), *extra]
+    for heading in [*headings, "win rate [95 %]", "KL", "margin", "step"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for row in rows:
+        style = "bold" if row.is_best else "dim" if row.place is None else ""
+        table.add_row(*_cells(row, names, extra), style=style)
+    return table
+
+
+def counts(state: SweepState) -> str:
+    """`12 trials in 1 min 49 s (6.6 trials/min): 8 completed, ...; 8 from the sampler.`"""
+    rows = list(state.trials.values())
+    states = ("COMPLETED", "STOPPED", "FAILED", "KILLED")
+    words = ("completed", "stopped early", "failed", "killed")
+    ends = [
+        f"{len(found)} {w}"
+        for s, w in zip(states, words, strict=True)
+        if (found := state.with_status(s))
+    ]
+    sampled = sum(row.origin == "sampler" for row in rows)
+    first = min((row.started for row in rows), default=0.0)
+    seconds = max((row.ended or first for row in rows), default=0.0) - first
+    rate = f" ({60 * len(rows) / seconds:.1f} trials/min)" if seconds > 0 else ""
+    return (
+        f"{len(rows)} trials in {duration(seconds)}{rate}: {', '.join(ends) or 'none ended'}; "
+        f"{sampled} configurations came from the sampler."
+    )
+
+
+def ui_command(tracking_uri: str) -> str:
+    """The command, or the address, that opens the comparison."""
+    if database_file(tracking_uri) is None:
+        return redact_text(tracking_uri)
+    mlflow = ["mlflow"] if shutil.which("mlflow") else [_interpreter(), "-m", "mlflow"]
+    command = [*mlflow, "ui", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
+    return shlex.join(command)
+
+
+def _interpreter() -> str:
+    """This Python, from here where it lies below: `.venv/bin/python`."""
+    python = Path(sys.executable)
+    below = python.is_relative_to(Path.cwd())
+    return str(python.relative_to(Path.cwd()) if below else python)
+
+
+def _cells(row: RankedRow, names: list[str], extra: list[str]) -> list[str]:
+    params = row.trial.params if row.trial else {}
+    return [
+        "" if row.place is None else str(row.place),
+        "ref" if row.is_reference else row.name,
+        *(number(params.get(name, "")) for name in names),
+        *(_decimals(row.metrics, name) for name in extra),
+        with_interval(row.metrics, "win_rate"),
+        *(_decimals(row.metrics, name) for name in ("kl", "logratio_margin")),
+        f"{row.trial.step}/{row.trial.total_steps}" if row.trial else "",
+        _marks(row),
+    ]
+
+
+def _decimals(metrics: Metrics, metric: str) -> str:
+    value = metrics.get(f"eval/{metric}")
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _marks(row: RankedRow) -> str:
+    if row.trial is None:
+        return "reference"
+    ended = "" if row.trial.status == "COMPLETED" else row.trial.status.lower()
+    marks = ["best"] * row.is_best + ["default"] * row.is_control + [ended] * bool(ended)
+    return ", ".join(marks)
+
+
+def _best(rows: list[RankedRow], metric: str) -> list[str]:
+    best = next((row for row in rows if row.is_best), None)
+    if best is None or best.trial is None:
+        return []
+    score = with_interval(best.metrics, metric)
+    return [f"Best by {metric}: {best.name}, {configuration(best.trial.params)}: {score}."]
+
+
+def _places(
+    rows: list[RankedRow], uri: str, figure: Path | None, experiment: str | None
+) -> list[str]:
+    adapters = [row.trial.adapter for row in rows if row.is_best and row.trial]
+    places = [f"Adapter:  {folder}" for folder in adapters if folder]
+    if figure is not None:
+        places.append(f"Figure:   {figure}")
+    places.append(f"Compare:  {ui_command(uri)}")
+    if experiment is not None:
+        host = "http://127.0.0.1:5000" if database_file(uri) else redact_text(uri).rstrip("/")
+        table = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+        places.append(f"          then open {host}/{table}")
+    return places

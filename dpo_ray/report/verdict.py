@@ -1,0 +1,97 @@
+"""What may be concluded from a sweep, and what may not, in sentences."""
+
+from math import log
+from typing import Any
+
+from dpo_ray.report.ranking import RankedRow
+from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.wording import number, with_interval
+
+_EDGE = 0.02
+"""A best value within this share of its range from an end may have been held back by it."""
+
+
+def verdict(state: SweepState, rows: list[RankedRow]) -> list[str]:
+    """The sentences that belong below a ranking, the most important first."""
+    best = next((row for row in rows if row.is_best), None)
+    if best is None or best.trial is None:
+        return ["No trial completed, so nothing is ranked first."]
+    compared = sum(row.place is not None for row in rows)
+    return [
+        *_against_reference(best),
+        *_against_control(best, rows),
+        *_optimism(compared),
+        *edges(best.trial, state.parameters),
+    ]
+
+
+def edges(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> list[str]:
+    """One sentence for each searched number of `trial` that lies at an end of its range."""
+    found = []
+    for name, space in parameters.items():
+        end = _end(trial.params.get(name), space)
+        if end:
+            value, low, high = (
+                number(v) for v in (trial.params[name], space["low"], space["high"])
+            )
+            found.append(
+                f"The best {name}, {value}, lies at the {end} end of its range [{low}, {high}]: "
+                "the optimum may lie beyond; widen the range and search again."
+            )
+    return found
+
+
+def _end(value: Any, space: dict[str, Any]) -> str | None:
+    if space.get("type") != "float" or not isinstance(value, int | float):
+        return None
+    scale = log if space.get("log") else float
+    low, high, at = scale(space["low"]), scale(space["high"]), scale(value)
+    if high <= low:
+        return None
+    share = (at - low) / (high - low)
+    return "lower" if share <= _EDGE else "upper" if share >= 1 - _EDGE else None
+
+
+def _against_reference(best: RankedRow) -> list[str]:
+    low, high = _interval(best.metrics)
+    if low is None or high is None:
+        return []
+    score = with_interval(best.metrics, "win_rate")
+    if low > 0.5:
+        return [f"{best.name} beats the reference model: win rate {score}."]
+    if high < 0.5:
+        return [f"Even {best.name} loses to the reference model: win rate {score}."]
+    return [f"{best.name} is not distinguishable from the reference model: win rate {score}."]
+
+
+def _against_control(best: RankedRow, rows: list[RankedRow]) -> list[str]:
+    control = next((row for row in rows if row.is_control), None)
+    if control is None or control.trial is None:
+        return []
+    if control is best:
+        return ["The default configuration itself came first: the search found none better."]
+    if control.trial.status != "COMPLETED":
+        return [f"The default configuration ({control.name}) did not complete: no comparison."]
+    (low, _), (_, high) = _interval(best.metrics), _interval(control.metrics)
+    if low is None or high is None:
+        return []
+    if low > high:
+        return [f"{best.name} is above the default configuration: their intervals do not overlap."]
+    return [
+        f"{best.name} is not distinguishable from the default configuration at this budget: "
+        "their 95 % intervals overlap."
+    ]
+
+
+def _optimism(compared: int) -> list[str]:
+    if compared < 2:
+        return []
+    return [
+        f"A search score is optimistic: the best of {compared} is partly the luckiest. Confirm it "
+        "on fresh seeds and prompts that the search has not seen."
+    ]
+
+
+def _interval(metrics: Metrics) -> tuple[float | None, float | None]:
+    return metrics.get("eval/win_rate_low"), metrics.get("eval/win_rate_high")

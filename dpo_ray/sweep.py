@@ -1,0 +1,108 @@
+"""`python -m dpo_ray.sweep SPACE.yaml`: find the configuration the preference data wants.
+
+Imports nothing heavy: a wrong file is refused, and a dry run shown, within a second.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dpo_ray.cluster.resources import measure_local
+from dpo_ray.cost import estimate_seconds
+from dpo_ray.errors import DpoRayError
+from dpo_ray.plan import Available, Plan, check_resources, make_plan
+from dpo_ray.reference.model import model_folder, parameter_count
+from dpo_ray.report.plan_table import print_plan
+
+HELP = """Search a space for the configuration your preference data wants.
+
+The first trial is the sweep's own configuration; a sampler proposes the others. The same
+command means the same sweep: a finished one shows its result again.
+
+\b
+Examples:
+  python -m dpo_ray.sweep search_spaces/beta.yaml
+  python -m dpo_ray.sweep search_spaces/beta.yaml --dry-run
+  python -m dpo_ray.sweep search_spaces/beta.yaml --set search.trials=24 --name longer
+  python -m dpo_ray.sweep search_spaces/beta.yaml --set data.source=my_pairs.jsonl
+
+\b
+Exit codes: 0 done; 2 bad configuration or data; 3 no trial completed; 4 too many
+failures; 6 locked by a live sweep; 7 tracking or cluster unreachable; 130 interrupted.
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command(help=HELP)
+def sweep(
+    space: Annotated[Path, typer.Argument(help="What is searched: a file of search_spaces/.")],
+    sweep_file: Annotated[
+        Path, typer.Option("--sweep", help="Everything else about the run.")
+    ] = Path("sweeps/local.yaml"),
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the sweep file."),
+    ] = None,
+    store: Annotated[
+        Path, typer.Option(help="Where journals, adapters, cache and MLflow's database lie.")
+    ] = Path("store"),
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of this sweep.", show_default="the space's + a hash of the plan"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, check resources, and exit.")
+    ] = False,
+) -> None:
+    """Run the command line; the text of --help stands in HELP."""
+    try:
+        plan = make_plan(space, sweep_file, overrides or [], store, name)
+        if dry_run:
+            show_plan(plan, Console())
+        else:
+            start(plan, Console())
+    except DpoRayError as error:
+        screen = Console(stderr=True)
+        screen.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from None
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Print the plan beside what there is to run it on.
+
+    Raises:
+        DpoRayError: it asks for more than there is.
+    """
+    placement = check_resources(plan, _available(plan))
+    parameters = parameter_count(model_folder(plan.sweep.model.name))
+    print_plan(plan, placement, estimate_seconds(plan, parameters, placement), console)
+
+
+def start(plan: Plan, console: Console) -> None:
+    """Run the sweep. The heavy imports happen only now, when the plan has passed.
+
+    Raises:
+        DpoRayError: what ended it.
+    """
+    if plan.sweep.cluster.address is None:
+        check_resources(plan, measure_local())
+    from dpo_ray.stages import run_sweep
+
+    run_sweep(plan, console)
+
+
+def _available(plan: Plan) -> Available:
+    address = plan.sweep.cluster.address
+    if address is None:
+        return measure_local()
+    from dpo_ray.cluster.session import cluster_available, ray_session
+
+    with ray_session(address):
+        return cluster_available(address)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,134 @@
+"""What the person at the terminal sees while a sweep runs."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import IO, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from dpo_ray.tracking.console_lines import line
+from dpo_ray.tracking.console_table import progress_line, table
+from dpo_ray.tracking.records import AnyRecord, Prepared, SweepEnded, TrialEnded
+from dpo_ray.tracking.state import SweepState
+
+_WIDE = 110
+"""Columns from which there is room for progress bars and reasons."""
+_AROUND = 7
+"""Lines of a screen that are not trials: headings, reference, caption, progress, prompt."""
+_log = logging.getLogger(__name__)
+
+
+class _LastingConsole(Console):
+    """rich ends the process when a pipe's reader is gone; a sweep goes on without its reader."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        with suppress(Exception):  # else the interpreter's last flush fails, and sets exit code 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+class SweepConsole:
+    """A live table on a terminal, plain lines with the time anywhere else.
+
+    A listener for `Journal.subscribe`, and a context manager around the sweep. Nothing it does
+    can raise into the sweep: a closed pipe or a strange terminal costs the picture only.
+    """
+
+    def __init__(
+        self,
+        plan_name: str,
+        total_trials: int,
+        stream: IO[str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._name, self._total, self._clock = plan_name, total_trials, clock
+        self._console = _LastingConsole(file=stream)
+        self._state = SweepState()
+        self._lock = threading.Lock()
+        self._stage = ""
+        self._turning = Spinner("dots", style="cyan")
+        self._live = self._make_live()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            with suppress(Exception):
+                self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            # The summary shows the table again, but only a sweep that ended has a summary.
+            self._live.transient = kind is None and self._state.ended is not None
+            with suppress(Exception):
+                self._live.stop()
+
+    def __call__(self, record: AnyRecord) -> None:
+        """Take in the next record of the journal."""
+        try:
+            with self._lock:
+                self._state.apply(record)
+                text = line(self._state, record, self._total)
+            # Printed without the lock, which the refreshing thread takes inside rich's own.
+            if text and (self._live is None or _stays(record)):
+                self._print(text, record.time)
+        except Exception:
+            _log.debug("the console could not show %s", record.kind, exc_info=True)
+
+    def stage(self, text: str) -> None:
+        """Say what begins now: `Starting Ray ...`."""
+        self._stage = text
+        with suppress(Exception):
+            self._print(text, self._clock())
+
+    def _print(self, text: str, when: float) -> None:
+        stamp = datetime.fromtimestamp(when).strftime("%Y-%m-%d %H:%M:%S")
+        shown = text.replace("\n", " ")
+        style = "dim" if self._live else None
+        self._console.print(
+            f"{stamp} {shown}", style=style, markup=False, highlight=False, soft_wrap=True
+        )
+
+    def _make_live(self) -> Live | None:
+        if not self._console.is_terminal or self._console.is_dumb_terminal:
+            return None
+        return Live(console=self._console, get_renderable=self._render, refresh_per_second=4)
+
+    def _render(self) -> RenderableType:
+        try:
+            with self._lock:
+                return self._picture()
+        except Exception:
+            _log.debug("the console could not draw", exc_info=True)
+            return ""
+
+    def _picture(self) -> RenderableType:
+        now, (width, height) = self._clock(), self._console.size
+        if not self._state.trials:
+            return self._spinner(self._stage or self._name)
+        grid = table(self._state, max(height - _AROUND, 4), width >= _WIDE, now)
+        return Group(grid, self._spinner(progress_line(self._state, self._total, now)))
+
+    def _spinner(self, text: str) -> RenderableType:
+        """It turns as long as this process lives, so a quiet sweep is not taken for a hung one."""
+        self._turning.update(text=Text(text, no_wrap=True, overflow="ellipsis"))
+        return self._turning
+
+
+def _stays(record: AnyRecord) -> bool:
+    """Whether a line must outlive the table: what a person would scroll back for."""
+    failed = isinstance(record, TrialEnded) and record.state in ("FAILED", "KILLED")
+    return failed or isinstance(record, Prepared | SweepEnded)

@@ -1,0 +1,77 @@
+"""A sweep as plain lines, for logs and pipes: one per event worth reading."""
+
+from dpo_ray.tracking.progress import progress
+from dpo_ray.tracking.records import (
+    AnyRecord,
+    Metrics,
+    Prepared,
+    RungDecided,
+    SweepEnded,
+    SweepPlanned,
+    TrialEnded,
+    TrialStarted,
+)
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.wording import configuration, duration, plain, with_interval
+
+_VERDICTS = {"continue": "goes on", "stop": "stops"}
+
+
+def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
+    """What to print once `state` has taken in `record`; None if it is not worth a line.
+
+    A rung has its line when it is decided, since only then is there a verdict to read.
+    """
+    match record:
+        case SweepPlanned():
+            return f"sweep {record.name}: {total} trials"
+        case Prepared():
+            return _prepared(record)
+        case TrialStarted():
+            what = configuration(record.params)
+            return f"{state.trials[record.trial].name} started ({record.origin}): {what}"
+        case RungDecided():
+            return _decided(state, record)
+        case TrialEnded():
+            return _ended(state, record, total)
+        case SweepEnded():
+            return f"sweep ended with exit code {record.exit_code}: {record.reason}"
+    return None
+
+
+def numbers(metrics: Metrics) -> str:
+    """`win rate 0.71 [0.63, 0.79], KL 0.52, margin 4.1 nats`."""
+    return (
+        f"win rate {with_interval(metrics, 'win_rate')}, KL {plain(metrics, 'kl')}, "
+        f"margin {plain(metrics, 'logratio_margin')} nats"
+    )
+
+
+def _prepared(record: Prepared) -> str:
+    # A count of nothing dropped says nothing.
+    rows = {name.replace("_", " "): count for name, count in record.rows.items() if count}
+    counts = ", ".join(f"{count} {name}" for name, count in rows.items())
+    how = "found in the cache" if record.reused else "computed"
+    against = with_interval(record.reference, "win_rate")
+    return (
+        f"prepared in {duration(record.seconds)} ({how}); rows: {counts}; "
+        f"the reference against itself: win rate {against}"
+    )
+
+
+def _decided(state: SweepState, record: RungDecided) -> str:
+    row = state.trials[record.trial]
+    where = f"{row.name} at step {record.step}/{row.total_steps}"
+    return f"{where}: {numbers(row.metrics)}: {_VERDICTS[record.action]}, {record.reason}"
+
+
+def _ended(state: SweepState, record: TrialEnded, total: int) -> str:
+    row = state.trials[record.trial]
+    now = progress(state, total, record.time)
+    left = "" if now.remaining_s is None else f", about {duration(now.remaining_s)} left"
+    broken = record.state in ("FAILED", "KILLED")
+    what = record.reason if broken else f"{numbers(row.metrics)}; {record.reason}"
+    return (
+        f"{row.name} {record.state} after {duration(record.seconds)} at step "
+        f"{record.step}/{row.total_steps}: {what}; {now.ended}/{total} trials done{left}"
+    )

@@ -1,0 +1,133 @@
+"""A sweep as a table that fits the terminal it is shown on."""
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from dpo_ray.tracking.progress import Progress, leader, progress, score
+from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.wording import duration, number, with_interval
+
+_STYLES = {
+    "RUNNING": "cyan",
+    "COMPLETED": "green",
+    "STOPPED": "yellow",
+    "FAILED": "red",
+    "KILLED": "magenta",
+}
+_WORDS = {"RUNNING": "running", "COMPLETED": "done", "STOPPED": "stopped"}
+_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
+_BAR = 8
+
+
+def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
+    """The trials of most interest in at most `rows` lines; progress bars only where `wide`."""
+    names = _searched(state)
+    grid = Table(box=box.SIMPLE_HEAD if wide else None, show_edge=False, pad_edge=False)
+    grid.padding = (0, 1, 0, 0)
+    grid.add_column("trial", no_wrap=True)
+    for name in names:
+        grid.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
+    for heading in ("step", "win rate [95 %]" if wide else "win [95 %]", "KL", "margin"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("status")  # the one column that may be cut, see _cells
+    grid.add_column("s", justify="right", no_wrap=True)
+    if state.reference:
+        grid.add_row(
+            "ref", *[""] * len(names), "", *_numbers(state.reference, wide), "reference", ""
+        )
+    shown, hidden = choose(state, rows)
+    best = leader(state)
+    for row in shown:
+        grid.add_row(
+            *_cells(row, names, wide, row is best, now), style="bold" if row is best else ""
+        )
+    if hidden:
+        grid.caption, grid.caption_justify = _hidden(hidden), "left"
+    return grid
+
+
+def choose(state: SweepState, rows: int) -> tuple[list[TrialRow], list[TrialRow]]:
+    """Split the trials into shown and hidden: running first, then the best."""
+    trials = list(state.trials.values())
+    if len(trials) <= rows:
+        return _by_number(trials), []
+    best = leader(state)
+    trials.sort(key=lambda row: _interest(state, row, row is best), reverse=True)
+    return _by_number(trials[:rows]), _by_number(trials[rows:])
+
+
+def _interest(state: SweepState, row: TrialRow, best: bool) -> tuple[int, bool, float, int]:
+    urgency = {"RUNNING": 2, "COMPLETED": 1}.get(row.status, 0)
+    return urgency, best, score(row, *state.objective), row.number
+
+
+def _by_number(trials: list[TrialRow]) -> list[TrialRow]:
+    return sorted(trials, key=lambda row: row.number)
+
+
+def progress_line(state: SweepState, total: int, now: float) -> str:
+    """`5/12 trials, 4.1 trials/min, 1 min 13 s gone, about 1 min 45 s left`."""
+    so_far: Progress = progress(state, total, now)
+    parts = [f"{so_far.ended}/{total} trials ended"]
+    if so_far.per_minute is not None:
+        parts.append(f"{so_far.per_minute:.1f} trials/min")
+    parts.append(f"{duration(so_far.elapsed_s)} gone")
+    if so_far.remaining_s is not None:
+        parts.append(f"about {duration(so_far.remaining_s)} left")
+    return ", ".join(parts)
+
+
+def _searched(state: SweepState) -> list[str]:
+    for row in state.trials.values():
+        return list(row.params)
+    return list(state.parameters)
+
+
+def _cells(row: TrialRow, names: list[str], wide: bool, best: bool, now: float) -> list[Text | str]:
+    seconds = now - row.started if row.status == "RUNNING" else row.seconds
+    step = f"{row.step}/{row.total_steps}"
+    return [
+        row.name,
+        *(number(row.params.get(name, "")) for name in names),
+        f"{bar(row.step, row.total_steps)} {step}" if wide else step,
+        *_numbers(row.metrics, wide),
+        Text(_status(row, best), _STYLES[row.status], no_wrap=True, overflow="ellipsis"),
+        f"{seconds:.0f}",
+    ]
+
+
+def bar(step: int, total: int) -> str:
+    """Eight cells, filled as far as the trial has come."""
+    filled = round(_BAR * min(step / max(total, 1), 1.0))
+    return "━" * filled + "╌" * (_BAR - filled)
+
+
+def _numbers(metrics: Metrics, wide: bool) -> list[str]:
+    """Two decimals each, so that a column can be read downwards."""
+    win_rate = with_interval(metrics, "win_rate")
+    others = [metrics.get(f"eval/{name}") for name in ("kl", "logratio_margin")]
+    return [
+        win_rate if wide else win_rate.replace("0.", ".").replace(", ", ","),
+        *("-" if value is None else f"{value:.2f}" for value in others),
+    ]
+
+
+def _status(row: TrialRow, best: bool) -> str:
+    word = _WORDS.get(row.status, row.status.lower())
+    marks = [word, *["best so far"] * best, *["default"] * row.is_control]
+    reason = row.reason.replace("\n", " ")
+    if row.status not in ("STOPPED", "FAILED", "KILLED") or not reason:
+        return ", ".join(marks)
+    return ", ".join(
+        [reason if reason.lower().startswith(word) else f"{word}: {reason}", *marks[1:]]
+    )
+
+
+def _hidden(rows: list[TrialRow]) -> str:
+    counts: dict[str, int] = {}
+    for row in rows:
+        word = _WORDS.get(row.status, row.status.lower())
+        counts[word] = counts.get(word, 0) + 1
+    return "and " + ", ".join(f"{count} {word}" for word, count in counts.items())

@@ -1,0 +1,107 @@
+"""Where tracking goes, and whether anybody is there: asked without importing MLflow."""
+
+import base64
+import os
+import threading
+import urllib.request
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from dpo_ray.config.redaction import redact_text
+from dpo_ray.errors import ConfigError, TrackingUnreachable
+
+_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
+_FAIL_FAST = {
+    # MLflow's own retries block one refused call for minutes; the mirror has its own, in sight.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # Its log lines, progress bars and links would run through the live table.
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def default_uri(store: Path) -> str:
+    """One SQLite database per store, so that all its sweeps compare in one MLflow UI."""
+    return f"sqlite:///{store.absolute() / 'mlflow.db'}"
+
+
+def database_file(uri: str) -> Path | None:
+    """The file behind a SQLite URI, None for any other."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
+
+
+def fail_fast_and_quietly() -> None:
+    """Set MLflow's environment for a mirror, wherever the user has not. Before its import."""
+    for name, value in _FAIL_FAST.items():
+        os.environ.setdefault(name, value)
+
+
+def reachable(uri: str, seconds: float = 5.0) -> None:
+    """Return if tracking can begin at `uri`.
+
+    Raises TrackingUnreachable where an HTTP server does not answer well within `seconds`, name
+    resolution included, or a SQLite file's folder cannot be made; ConfigError for a URI that
+    MLflow cannot write to.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if scheme not in _SCHEMES:
+        allowed = ", ".join(f"{name}:" for name in _SCHEMES)
+        raise ConfigError(f"tracking.uri: unknown kind, got {redact_text(uri)}; allowed: {allowed}")
+    if scheme in ("http", "https"):
+        _ask(uri, seconds)
+    elif file := database_file(uri):
+        _make_folder(file.parent, uri)
+
+
+def _make_folder(folder: Path, uri: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrackingUnreachable(f"{uri}: cannot make its folder ({error})") from error
+
+
+def _ask(uri: str, seconds: float) -> None:
+    """Ask in a thread of its own, since nothing else bounds a name server that is silent."""
+    answer: list[str] = []
+    ask = threading.Thread(target=lambda: answer.append(_health(uri, seconds)), daemon=True)
+    ask.start()
+    ask.join(seconds)
+    problem = answer[0] if answer else f"no answer within {seconds:g} s"
+    if problem:
+        raise TrackingUnreachable(
+            f"the MLflow server at {redact_text(uri)} does not answer ({problem}); start it, or "
+            "leave tracking.uri out to track in the store"
+        )
+
+
+def _health(uri: str, seconds: float) -> str:
+    """What is wrong with the server at `uri`, in words; empty if nothing is."""
+    try:
+        with urllib.request.urlopen(_health_request(uri), timeout=seconds):
+            return ""
+    except HTTPError as error:
+        error.close()
+        return f"HTTP {error.code} {error.reason}"
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def _health_request(uri: str) -> urllib.request.Request:
+    parts = urlsplit(uri)
+    path = parts.path.rstrip("/") + "/health"
+    url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+    request = urllib.request.Request(url)
+    user = unquote(parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME", ""))
+    password = unquote(parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        request.add_header("Authorization", f"Bearer {token}")
+    elif user:
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {pair}")
+    return request

@@ -1,0 +1,47 @@
+"""Secrets stay out of what a tracking server shows; everything else passes through."""
+
+import pytest
+
+from dpo_ray.config.redaction import redact, redact_text
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["token", "hf_token", "HF_TOKEN", "apiKey", "api_key", "secret_access_key", "password",
+     "aws-credentials", "passphrase"],
+)  # fmt: skip
+def test_values_under_telling_keys_are_hidden(key):
+    assert redact({"model": {key: "hunter2"}}) == {"model": {key: "***"}}
+
+
+@pytest.mark.parametrize(
+    "key", ["max_new_tokens", "tokenizer", "keyboard", "monkey", "tokens", "secretary"]
+)
+def test_words_that_only_look_alike_pass(key):
+    assert redact({key: 40}) == {key: 40}
+
+
+def test_an_unset_secret_is_shown_as_unset():
+    assert redact({"token": None}) == {"token": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://bob:p@ss@mlflow:5000/x", "http://***@mlflow:5000/x"),
+        ("postgresql+psycopg2://u:p@db/mlflow", "postgresql+psycopg2://***@db/mlflow"),
+        ("failed at https://tok@hub/a and then", "failed at https://***@hub/a and then"),
+        ("https://s3/x?X-Amz-Signature=abc&v=1", "https://s3/x?X-Amz-Signature=***&v=1"),
+        ("http://mlflow:5000/a?b=1", "http://mlflow:5000/a?b=1"),
+        ("write to a@b.example", "write to a@b.example"),
+        ("sqlite:////store/mlflow.db", "sqlite:////store/mlflow.db"),
+    ],
+)
+def test_urls_lose_their_user_and_their_secret_queries(text, shown):
+    assert redact_text(text) == shown
+
+
+def test_lists_are_searched_too():
+    assert redact({"sources": ["http://u:p@h/a", {"key": "x"}]}) == {
+        "sources": ["http://***@h/a", {"key": "***"}]
+    }

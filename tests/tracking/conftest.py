@@ -1,0 +1,53 @@
+"""A sweep of twelve trials as a journal, and short records to build smaller ones from."""
+
+from pathlib import Path
+
+import pytest
+
+from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.records import AnyRecord, SweepPlanned, TrialStarted
+
+EXAMPLE = Path(__file__).parents[1] / "report" / "example.journal.jsonl"
+
+
+@pytest.fixture
+def example_journal(tmp_path: Path) -> Path:
+    """The example sweep, with a small adapter folder for every trial that completed."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text(EXAMPLE.read_text().replace("@STORE@", str(tmp_path)))
+    for record in read_journal(path):
+        if record.kind == "trial_ended" and record.adapter:
+            Path(record.adapter).mkdir(parents=True)
+            (Path(record.adapter) / "adapter_config.json").write_text("{}")
+        if record.kind == "artifact":
+            Path(record.path).write_bytes(b"a picture")
+    return path
+
+
+@pytest.fixture
+def example(example_journal: Path) -> list[AnyRecord]:
+    return read_journal(example_journal)
+
+
+@pytest.fixture
+def journal(tmp_path: Path):
+    opened = Journal.create(tmp_path / "sweeps" / "live" / "journal.jsonl")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def planned() -> SweepPlanned:
+    return SweepPlanned(name="live", plan={}, host="here", pid=1, versions={"ray": "2.60.0"})
+
+
+@pytest.fixture
+def started() -> TrialStarted:
+    return TrialStarted(
+        trial=0,
+        params={"beta": 0.1},
+        origin="control",
+        slot="slot-0",
+        folder="/store/t00",
+        total_steps=60,
+    )

@@ -1,0 +1,251 @@
+"""The mirror brings a journal into a real MLflow, once, whatever happens on the way."""
+
+import shutil
+import sqlite3
+import threading
+import time
+from math import log10
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.mlflow_mirror import MlflowMirror
+from dpo_ray.tracking.mlflow_server import default_uri
+from dpo_ray.tracking.records import SweepEnded, TrainMetrics, TrialEnded
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """MLflow's tables take seconds to make, so each test copies these."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    MlflowClient(tracking_uri=default_uri(folder)).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def uri(tmp_path, empty_database) -> str:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return default_uri(tmp_path)
+
+
+@pytest.fixture
+def client(uri) -> MlflowClient:
+    return MlflowClient(tracking_uri=uri)
+
+
+def mirror(journal: Path, uri: str, timeout_s: float = 60) -> MlflowMirror:
+    """Follow the whole journal from its start, as a new process would."""
+    following = MlflowMirror(journal, uri, "dpo-ray", poll_s=0.05)
+    following.start()
+    assert following.close(timeout_s), following.problems
+    return following
+
+
+def runs(client: MlflowClient) -> dict[str, object]:
+    """Every run of the experiment by its trial's number, the parent under `parent`."""
+    experiment = client.get_experiment_by_name("dpo-ray").experiment_id
+    found = client.search_runs([experiment], max_results=1000)
+    by_trial = {run.data.tags.get("dpo_ray.trial", "parent"): run for run in found}
+    assert len(by_trial) == len(found), "a twin"
+    return by_trial
+
+
+def metric_points(database: Path) -> int:
+    with sqlite3.connect(database) as connection:
+        (count,) = connection.execute("select count(*) from metrics").fetchone()
+    connection.close()
+    return count
+
+
+def test_a_sweep_becomes_one_parent_with_a_child_per_trial(example_journal, uri, client):
+    following = mirror(example_journal, uri)
+    found = runs(client)
+    parent = found.pop("parent")
+    assert following.parent_run_id == parent.info.run_id
+    assert len(found) == 12
+    assert {run.data.tags["mlflow.parentRunId"] for run in found.values()} == {parent.info.run_id}
+    states = {number: run.info.status for number, run in found.items()}
+    assert states == {str(number): "FINISHED" for number in range(12)} | {"5": "FAILED"}
+    assert len({frozenset(run.data.metrics) for run in found.values() if run != found["5"]}) == 1
+
+
+def test_a_child_holds_what_is_searched_and_why_it_ended(example_journal, uri, client):
+    mirror(example_journal, uri)
+    run = runs(client)["1"]
+    assert run.info.run_name == "t01 beta 0.374 r2 lr 9.1e-4"
+    logs = {"log10.beta": log10(0.374), "log10.learning_rate": log10(0.00091)}
+    expected = {"beta": 0.374, "learning_rate": 0.00091, "lora_rank": 2} | logs
+    assert {key: float(value) for key, value in run.data.params.items()} == pytest.approx(
+        expected, abs=1e-4
+    )
+    assert run.data.tags["trial.state"] == "STOPPED"
+    assert run.data.tags["trial.origin"] == "startup"
+    assert run.data.tags["trial.reason"].startswith("stopped at step 15")
+
+
+def test_points_stand_at_optimizer_steps_with_the_journals_times(example_journal, uri, client):
+    mirror(example_journal, uri)
+    run = runs(client)["0"].info.run_id
+    rungs = [r for r in read_journal(example_journal) if r.kind == "rung" and r.trial == 0]
+    points = client.get_metric_history(run, "eval/win_rate")
+    assert [(p.step, p.value, p.timestamp) for p in points] == [
+        (r.step, r.metrics["eval/win_rate"], round(r.time * 1000)) for r in rungs
+    ]
+    losses = client.get_metric_history(run, "train/loss")
+    assert [point.step for point in losses] == list(range(5, 61, 5))
+
+
+def test_the_parent_holds_plan_versions_best_and_a_note(example_journal, uri, client, tmp_path):
+    mirror(example_journal, uri)
+    found = runs(client)
+    parent = found["parent"]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["dpo_ray.sweep"] == "beta-1a2b3c4d"
+    assert parent.data.tags["version.ray"] == "2.60.0"
+    assert parent.data.tags["hash.scores"] == "c0ffee12"
+    best = found["10"].data.metrics
+    assert parent.data.metrics == {k: v for k, v in best.items() if k.startswith("eval/")}
+    verdict, _ended, links, *_ = parent.data.tags["mlflow.note.content"].split("\n\n")
+    assert verdict.startswith("**Best: t10**, beta 0.102, learning_rate 4.79e-3, lora_rank 8")
+    assert found["10"].info.run_id in links
+    plan = (tmp_path / "artifacts" / parent.info.run_id / "artifacts" / "plan.yaml").read_text()
+    assert "choices:" in plan
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
+        "figures",
+        "plan.yaml",
+    }
+
+
+def test_an_adapter_is_an_artifact_of_its_run(example_journal, uri, client):
+    mirror(example_journal, uri)
+    found = runs(client)
+    (file,) = client.list_artifacts(found["0"].info.run_id, "adapter")
+    assert file.path == "adapter/adapter_config.json"
+    assert client.list_artifacts(found["1"].info.run_id) == []
+
+
+def test_starting_over_changes_nothing(example_journal, uri, client, tmp_path):
+    mirror(example_journal, uri)
+    points, before = metric_points(tmp_path / "mlflow.db"), runs(client)
+    mirror(example_journal, uri)
+    after = runs(client)
+    assert metric_points(tmp_path / "mlflow.db") == points
+    assert {key: run.info.run_id for key, run in after.items()} == {
+        key: run.info.run_id for key, run in before.items()
+    }
+    assert {key: run.info.status for key, run in after.items()} == {
+        key: run.info.status for key, run in before.items()
+    }
+
+
+def test_a_mirror_cut_off_anywhere_is_completed_by_the_next(example_journal, uri, client, tmp_path):
+    lines = example_journal.read_bytes().splitlines(keepends=True)
+    for end in (1, 5, 20, 60, 100, 150):
+        part = tmp_path / "part.jsonl"
+        part.write_bytes(b"".join(lines[:end]) + lines[end][:10])
+        mirror(part, uri)
+    mirror(example_journal, uri)
+    found = runs(client)
+    assert len(found) == 13
+    assert {run.info.status for run in found.values()} == {"FINISHED", "FAILED"}
+    expected = sum(
+        len(r.metrics) for r in read_journal(example_journal) if r.kind in ("train", "rung")
+    )
+    assert metric_points(tmp_path / "mlflow.db") == expected + len(found["parent"].data.metrics)
+
+
+def test_a_live_journal_is_followed_and_an_interrupt_leaves_nothing_running(
+    journal: Journal, planned, started, uri, client
+):
+    following = MlflowMirror(journal.path, uri, "dpo-ray", poll_s=0.05)
+    following.start()
+    journal.append(planned)
+    journal.append(started)
+    deadline = time.monotonic() + 30
+    while following.parent_run_id is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    journal.append(TrainMetrics(trial=0, step=5, metrics={"train/loss": 0.7}), sync=False)
+    journal.append(SweepEnded(exit_code=130, reason="interrupted"))
+    assert following.close(60), following.problems
+    found = runs(client)
+    assert found["parent"].info.status == "KILLED"
+    assert found["0"].info.status == "KILLED"
+    assert found["0"].data.tags["trial.state"] == "KILLED"
+    assert found["0"].data.metrics == {"train/loss": 0.7}
+
+
+def test_infinite_values_are_not_logged(journal, planned, started, uri, client):
+    journal.append(planned)
+    journal.append(started)
+    metrics = {"train/loss": float("nan"), "train/grad_norm": float("inf"), "train/ok": 1.0}
+    journal.append(TrainMetrics(trial=0, step=1, metrics=metrics))
+    mirror(journal.path, uri)
+    assert runs(client)["0"].data.metrics == {"train/ok": 1.0}
+
+
+def test_secrets_reach_neither_the_plan_nor_the_tags(
+    journal, planned, started, uri, client, tmp_path
+):
+    plan = {"sweep": {"tracking": {"uri": "http://bob:hunter2@mlflow:5000"}, "hf_token": "hunter2"}}
+    journal.append(planned.model_copy(update={"plan": plan}))
+    journal.append(started)
+    failed = "cannot read https://bob:hunter2@hub/model?token=hunter2"
+    journal.append(TrialEnded(trial=0, state="FAILED", reason=failed, step=0, seconds=1.0))
+    journal.append(SweepEnded(exit_code=4, reason=failed))
+    mirror(journal.path, uri)
+    found = runs(client)
+    assert found["0"].data.tags["trial.reason"] == "cannot read https://***@hub/model?token=***"
+    assert found["parent"].info.status == "FAILED"
+    shown = [str(run.to_dictionary()) for run in found.values()]
+    shown += [file.read_text() for file in (tmp_path / "artifacts").rglob("plan.yaml")]
+    assert len(shown) == 3
+    assert not any("hunter2" in text for text in shown)
+
+
+def test_a_run_deleted_meanwhile_costs_only_itself(journal, planned, started, uri, client):
+    following = MlflowMirror(journal.path, uri, "dpo-ray", poll_s=0.05)
+    journal.append(planned)
+    journal.append(started)
+    journal.append(started.model_copy(update={"trial": 1}))
+    following.start()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if client.get_experiment_by_name("dpo-ray") and "1" in (found := runs(client)):
+            break
+        time.sleep(0.2)
+    client.delete_run(found["0"].info.run_id)
+    for trial in (0, 1):
+        journal.append(TrainMetrics(trial=trial, step=5, metrics={"train/loss": 0.6}))
+        journal.append(TrialEnded(trial=trial, state="COMPLETED", reason="", step=5, seconds=1.0))
+    assert not following.close(60)
+    assert "must be in the 'active' state" in following.problems[0]
+    kept = runs(client)["1"]
+    assert kept.info.status == "FINISHED"
+    assert kept.data.metrics == {"train/loss": 0.6}
+
+
+def test_a_damaged_journal_ends_the_mirror_and_nothing_else(tmp_path, uri):
+    path = tmp_path / "journal.jsonl"
+    path.write_text("not json\n")
+    following = MlflowMirror(path, uri, "dpo-ray", poll_s=0.05)
+    following.start()
+    assert not following.close(30)
+    assert "CorruptJournal" in following.problems[0]
+
+
+def test_only_the_mirrors_own_thread_talks_to_mlflow(example_journal, uri):
+    callers: set[str] = set()
+    threading.setprofile(
+        lambda frame, event, _: (
+            callers.add(threading.current_thread().name)
+            if frame.f_code.co_name == "log_batch"
+            else None
+        )
+    )
+    try:
+        mirror(example_journal, uri)
+    finally:
+        threading.setprofile(None)
+    assert callers == {"mlflow-mirror"}

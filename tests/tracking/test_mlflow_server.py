@@ -1,0 +1,171 @@
+"""Servers that answer, refuse, stay silent, or come late."""
+
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from dpo_ray.errors import ConfigError, TrackingUnreachable
+from dpo_ray.tracking.mlflow_mirror import MlflowMirror
+from dpo_ray.tracking.mlflow_server import database_file, default_uri, reachable
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def answering(status: int):
+    """A server that answers every request with `status`, and remembers who asked."""
+    seen: list[str | None] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.server_port, seen
+        server.shutdown()
+        thread.join()
+
+
+def test_a_closed_port_is_unreachable_at_once():
+    began = time.monotonic()
+    with pytest.raises(TrackingUnreachable, match="Connection refused"):
+        reachable(f"http://127.0.0.1:{free_port()}")
+    assert time.monotonic() - began < 5
+
+
+def test_a_server_that_never_answers_is_unreachable_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(TrackingUnreachable, match=r"timed out|no answer within 1 s"):
+            reachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=1)
+        assert time.monotonic() - began < 5
+
+
+def test_a_server_that_answers_with_an_error_is_unreachable():
+    with (
+        answering(503) as (port, _),
+        pytest.raises(TrackingUnreachable, match="HTTP 503 Service Unavailable"),
+    ):
+        reachable(f"http://127.0.0.1:{port}")
+
+
+def test_the_password_goes_to_the_server_and_not_into_the_error():
+    with answering(200) as (port, seen):
+        reachable(f"http://bob:s3cret@127.0.0.1:{port}/")
+    assert seen == ["Basic Ym9iOnMzY3JldA=="]
+    with pytest.raises(TrackingUnreachable) as caught:
+        reachable(f"http://bob:s3cret@127.0.0.1:{port}/")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "ftp://host"])
+def test_a_place_mlflow_cannot_write_to_is_a_configuration_error(uri):
+    with pytest.raises(ConfigError, match="allowed: sqlite:"):
+        reachable(uri)
+
+
+def test_the_default_is_a_database_in_the_store(tmp_path):
+    uri = default_uri(tmp_path / "a store")
+    reachable(uri)
+    assert database_file(uri) == tmp_path / "a store" / "mlflow.db"
+    assert (tmp_path / "a store").is_dir()
+    assert database_file("http://127.0.0.1:5000") is None
+
+
+def test_a_store_that_cannot_be_made_is_unreachable(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrackingUnreachable, match="cannot make its folder"):
+        reachable(default_uri(tmp_path / "file" / "store"))
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int):
+    """The real thing on loopback, ended with its whole process group."""
+    places = ["--backend-store-uri", default_uri(folder), "--artifacts-destination", str(folder)]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *places]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--port", str(port), "--workers", "1"],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        )
+        try:
+            wait_for(port, server, folder / "server.log")
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
+
+
+def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        assert server.poll() is None, log.read_text()
+        try:
+            return reachable(f"http://127.0.0.1:{port}", seconds=2)
+        except TrackingUnreachable:
+            time.sleep(0.5)
+    raise AssertionError(log.read_text())
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_late_gets_everything_once(example_journal, tmp_path):
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    early = MlflowMirror(example_journal, uri, "nightly")
+    early.start()
+    began = time.monotonic()
+    hopeless = MlflowMirror(example_journal, uri, "nightly")
+    hopeless.start()
+    assert not hopeless.close(3)
+    assert time.monotonic() - began < 10
+    (tmp_path / "server").mkdir()
+    with mlflow_server(tmp_path / "server", port):
+        assert early.close(120), early.problems
+        again = MlflowMirror(example_journal, uri, "nightly")
+        again.start()
+        assert again.close(120), again.problems
+        check_runs(MlflowClient(tracking_uri=uri))
+
+
+def check_runs(client: MlflowClient) -> None:
+    experiment = client.get_experiment_by_name("nightly").experiment_id
+    found = client.search_runs([experiment])
+    children = [run for run in found if "dpo_ray.trial" in run.data.tags]
+    assert (len(found), len(children)) == (13, 12)
+    assert {run.info.status for run in found} == {"FINISHED", "FAILED"}
+    control = next(run for run in children if run.data.tags["dpo_ray.trial"] == "0").info.run_id
+    points = client.get_metric_history(control, "train/loss")
+    assert [point.step for point in points] == list(range(5, 61, 5))
+    assert [file.path for file in client.list_artifacts(control)] == ["adapter"]
+
+
+def test_the_driver_imports_all_of_tracking_without_mlflow():
+    check = (
+        "import sys\n"
+        "from dpo_ray.tracking import console, journal, mlflow_mirror, mlflow_runs, mlflow_texts\n"
+        "sys.exit('mlflow' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
