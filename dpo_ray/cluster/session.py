@@ -13,11 +13,19 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    # A failed trial is told in the journal; Ray would print its traceback again.
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     # A pool starts its actors at once by design; Ray would warn of it on the screen.
     "RAY_worker_maximum_startup_concurrency": "32",
 }
 TOKEN_FILE = Path("~/.ray/auth_token")
+
+
+def quiet() -> None:
+    """Set the environment that keeps Ray off the screen; what the user has set stands."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager
@@ -29,7 +37,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     Raises:
         ClusterUnreachable: nothing answers at the address.
     """
-    os.environ.update({**QUIET, **os.environ})
+    quiet()
     import ray
 
     try:
@@ -37,7 +45,7 @@ def ray_session(address: str | None) -> Iterator[None]:
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **({} if _remote(address) else {"dashboard_host": "127.0.0.1"}),
+            **({} if joins_a_cluster(address) else {"dashboard_host": "127.0.0.1"}),
         )
     except (ConnectionError, RuntimeError) as error:
         raise ClusterUnreachable(f"no Ray cluster answers at {address}: {error}") from error
@@ -58,11 +66,12 @@ def cluster_available(address: str | None) -> Available:
         cpus=float(total.get("CPU", 0)),
         gpus=int(total.get("GPU", 0)),
         gpu_name=names[0] if names else None,
-        where=f"the Ray cluster at {address}" if _remote(address) else "this machine's Ray",
+        where=f"the Ray cluster at {address}" if joins_a_cluster(address) else "this machine's Ray",
     )
 
 
-def _remote(address: str | None) -> bool:
+def joins_a_cluster(address: str | None) -> bool:
+    """Whether a running cluster is named, by the sweep or by $RAY_ADDRESS."""
     return bool(address or os.environ.get("RAY_ADDRESS"))
 
 

@@ -47,7 +47,7 @@ def _column_problem(column: str, value: Any, expected: Format) -> str | None:
         return _text_problem(column, value)
     if not isinstance(value, list):
         return (
-            f"{column} must be a list of messages like the rows before it, "
+            f"{column} must be a list of messages (the first row sets the format), "
             f"got {type(value).__name__}"
         )
     return _messages_problem(column, value)
@@ -55,7 +55,9 @@ def _column_problem(column: str, value: Any, expected: Format) -> str | None:
 
 def _text_problem(column: str, value: Any) -> str | None:
     if not isinstance(value, str):
-        return f"{column} must be a string like the rows before it, got {type(value).__name__}"
+        return (
+            f"{column} must be a string (the first row sets the format), got {type(value).__name__}"
+        )
     if not value.strip():
         return f"{column} must not be empty, got {value!r}"
     return None
@@ -69,7 +71,7 @@ def _messages_problem(column: str, messages: list[Any]) -> str | None:
             return f"{column}: every message must be {{role, content}}, got {message!r}"
         content = message.get("content")
         if not isinstance(content, str) or not content.strip():
-            return f"{column}: a {message['role']} message must not be empty, got {content!r}"
+            return f"{column}: the {message['role']} message must not be empty, got {content!r}"
     if column != "prompt" and messages[0]["role"] != "assistant":
         return f"{column} must be spoken by the assistant, got role {messages[0]['role']!r}"
     return None

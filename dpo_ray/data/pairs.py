@@ -1,9 +1,7 @@
 """From a source on disk to checked preference pairs, before any model is loaded."""
 
 import hashlib
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from dpo_ray.data.checks import (
     find_problem,
     is_identical_pair,
 )
+from dpo_ray.data.reading import read_table
 from dpo_ray.errors import DataError
 
 SHOWN_PROBLEMS = 5
@@ -48,7 +47,7 @@ def read_pairs(path: Path, limit: int | None = None) -> Pairs:
     """
     if not path.is_file():
         raise DataError(f"{path}: data.source must be an existing JSONL file, found none")
-    table = _load(path)
+    table = read_table(path)
     _refuse_missing_columns(path, table.column_names)
     rows = [
         {column: row[column] for column in COLUMNS} | {"row": number}
@@ -67,38 +66,6 @@ def read_pairs(path: Path, limit: int | None = None) -> Pairs:
         )
     counts = {"read": len(rows), "identical_pair": len(rows) - len(kept)}
     return Pairs(kept, expected, counts, _file_digest(path))
-
-
-def _load(path: Path) -> Any:
-    import datasets
-
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: at least one row is needed, the file is empty")
-    with _quiet_datasets():
-        try:
-            return datasets.load_dataset("json", data_files=str(path), split="train")
-        except Exception as error:
-            # The reader wraps what is wrong (bad JSON, a column of two types) in its own errors.
-            cause = str(error.__cause__ or error).strip().splitlines()[0]
-            raise DataError(
-                f"{path}: must be JSON lines, one object a line, with columns "
-                f"{', '.join(COLUMNS)} of one type each; the reader says: {cause}"
-            ) from error
-
-
-@contextmanager
-def _quiet_datasets() -> Iterator[None]:
-    """Keep progress bars and logged stack traces of the reader off the user's screen."""
-    import datasets
-
-    logger = logging.getLogger("datasets")
-    level = logger.level
-    datasets.disable_progress_bars()
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _refuse_missing_columns(path: Path, found: Sequence[str]) -> None:

@@ -82,6 +82,6 @@ def write_pairs(pairs: Iterable[Pair], path: Path) -> None:
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Read what `write_pairs` wrote."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Pair(**json.loads(line)) for line in lines]
+    """Read what `write_pairs` wrote; only a newline ends a line, whatever else Unicode has."""
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return [Pair(**json.loads(line)) for line in lines]

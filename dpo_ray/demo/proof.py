@@ -8,11 +8,12 @@ from typing import Any
 
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from dpo_ray.demo.pairs import GAP, Pair, mood, read_pairs
 from dpo_ray.demo.sampling import sample_completions
+from dpo_ray.errors import DpoRayError
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,23 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Proof:
-    """Win rates on held-out prompts against one and the same set of reference completions."""
+    """Win rates on held-out prompts, all against one and the same sample of the reference."""
 
-    trained: float
-    reference: float
+    win_rate: float
+    reference_win_rate: float
     """The reference's own second sample against its first: one half, but for chance."""
     finished: float
     """Share of the reference's completions that end by themselves."""
+
+
+def refuse_unless_won(proof: Proof, bar: float) -> None:
+    """Raise DpoRayError unless the win rate is above `bar`."""
+    if proof.win_rate <= bar:
+        raise DpoRayError(
+            f"the proof failed: a win rate above {bar} must hold after a short DPO run, "
+            f"got {proof.win_rate:.3f} (the reference against itself: "
+            f"{proof.reference_win_rate:.3f})"
+        )
 
 
 def prove(model_folder: Path, pairs_file: Path, judged: int, recipe: Recipe, seed: int) -> Proof:
@@ -77,6 +88,7 @@ def train_dpo(model: Any, tokenizer: Any, pairs: Sequence[Pair], recipe: Recipe)
             ),
             args=_arguments(recipe, folder),
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer.model.eval()
 

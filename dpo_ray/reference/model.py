@@ -57,13 +57,18 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path, dtype: str, device: "torch.device") -> Any:
-    """Load the causal language model in evaluation mode, in `dtype`, on `device`."""
+    """Load the causal language model in evaluation mode, in `dtype`, on `device`.
+
+    Its own generation defaults are dropped: a repetition penalty from its folder would bend
+    every draw, and no sample would be one of the policy itself.
+    """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=getattr(torch, dtype), use_safetensors=True
     )
+    model.generation_config = GenerationConfig()
     return model.to(device).eval()
 
 

@@ -1,7 +1,8 @@
 """Tokenizing, once, exactly as DPOTrainer would in every trial."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,10 +52,27 @@ def tokenize(name: str, rows: Rows, tokenizer: Any, max_length: int) -> Any:
         dataset_num_proc=None, max_length=max_length, truncation_mode="keep_start"
     )
     trainer = SimpleNamespace(_tokenizer=tokenizer)
-    dataset = DPOTrainer._prepare_dataset(trainer, raw, tokenizer, arguments, name)
+    with _alone():
+        dataset = DPOTrainer._prepare_dataset(trainer, raw, tokenizer, arguments, name)
     if len(dataset) == 0:
         raise _too_few(name, f"every prompt has data.max_length={max_length} tokens or more")
     return dataset.select_columns([*TOKEN_COLUMNS, "row", "prompt_text"])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Take this process for a single one: TRL lets ranks tokenize in turns, by barriers.
+
+    Here one rank tokenizes and the others wait elsewhere, so a barrier would last for ever.
+    """
+    from accelerate import DistributedType, PartialState
+
+    state = PartialState()
+    kind, state.distributed_type = state.distributed_type, DistributedType.NO
+    try:
+        yield
+    finally:
+        state.distributed_type = kind
 
 
 def _too_few(name: str, reason: str) -> DataError:

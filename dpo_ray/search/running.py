@@ -2,28 +2,37 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from dpo_ray.cluster.session import cluster_available, ray_session
+from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
 from dpo_ray.errors import NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources
 from dpo_ray.search.interruption import interruptible
 from dpo_ray.search.preparation import Inputs, prepare_once, trial_template
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.tuner import run_search
-from dpo_ray.slots.pool import SlotPool
+from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import TrialEnded
 from dpo_ray.tracking.state import fold
 
+OWN_CLUSTER_S = 5.0
+
 
 def prepare_and_search(
-    plan: Plan, inputs: Inputs, journal: Journal, stage: Callable[[str], None]
+    plan: Plan,
+    inputs: Inputs,
+    journal: Journal,
+    stage: Callable[[str], None],
+    *,
+    evaluate: bool = True,
 ) -> None:
     """Open the slots, prepare once, run all trials, and send everybody home.
 
     `stage` is told what begins. However it ends, every started trial has its end journaled.
+    `evaluate=False` measures training alone: rungs are passed without metrics.
 
     Raises:
         DpoRayError: why the sweep ended early, or that no trial completed.
@@ -33,7 +42,8 @@ def prepare_and_search(
         interruptible(progress),
         tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,
     ):
-        stage("Starting Ray" if plan.sweep.cluster.address is None else "Joining the Ray cluster")
+        joins = joins_a_cluster(plan.sweep.cluster.address)
+        stage("Joining the Ray cluster" if joins else "Starting Ray")
         with ray_session(plan.sweep.cluster.address):
             try:
                 with _open_slots(plan, Path(scratch)) as pool:
@@ -41,6 +51,7 @@ def prepare_and_search(
                     journal.append(prepare_once(inputs, plan.sweep, pool))
                     stage("Waiting for the first slot to be warm")
                     template = trial_template(inputs, plan.sweep, plan.folder)
+                    template = replace(template, evaluate=evaluate)
                     run_search(plan, pool, template, journal, progress, Path(scratch))
             finally:
                 _end_what_is_open(journal)
@@ -58,7 +69,9 @@ def _open_slots(plan: Plan, scratch: Path) -> SlotPool:
         gpus=placement.gpus_per_worker,
         storage=str(scratch / "train"),
     )
-    return SlotPool(plan.name, _slots(plan), shape)
+    # A cluster of our own ends with the sweep, and everything on it.
+    patience = GOING_HOME_S if joins_a_cluster(plan.sweep.cluster.address) else OWN_CLUSTER_S
+    return SlotPool(plan.name, _slots(plan), shape, patience)
 
 
 def _slots(plan: Plan) -> int:

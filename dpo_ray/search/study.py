@@ -61,7 +61,7 @@ class StudySearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Note a rung's value under its optimizer step."""
-        if not result.get("repeat"):
+        if self.metric in result and not result.get("repeat"):
             self._ot_trials[trial_id].report(result[self.metric], result["step"])
 
     def on_trial_complete(

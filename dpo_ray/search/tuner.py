@@ -1,5 +1,6 @@
 """The search itself: Tune over proxy trials, until the last trial or a reason to end."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def run_search(
         DpoRayError: the search ended before its last trial; the kind says why.
     """
     os.environ.update(ENVIRONMENT)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     sweep = plan.sweep
     metric = f"eval/{sweep.objective.metric}"
     mode = {"maximize": "max", "minimize": "min"}[sweep.objective.direction]

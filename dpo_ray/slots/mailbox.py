@@ -5,6 +5,7 @@ one event loop.
 """
 
 import asyncio
+from contextlib import suppress
 
 from dpo_ray.slots.events import Ended, Event, Logged, Started, Turn
 from dpo_ray.training.jobs import Handed, Job, Outcome, TrialJob, Verdict
@@ -28,6 +29,7 @@ class SlotMailbox:
         self._verdict: Verdict = "continue"
         self._decided: asyncio.Future[Verdict] | None = None
         self._seen_rung = self._seen_log = -1
+        self._started = False
         self._turns: asyncio.Queue[Turn] = asyncio.Queue()
         self._events: list[Event] = []
         self._changed = asyncio.Condition()
@@ -44,6 +46,7 @@ class SlotMailbox:
             self._job, self._attempts = job, 0
             self._verdict, self._decided = "continue", None
             self._seen_rung = self._seen_log = -1
+            self._started = False
             self._turns = asyncio.Queue()
             self._changed.notify_all()
         if self._broken is not None:
@@ -86,11 +89,9 @@ class SlotMailbox:
     async def events(self, after: int, wait_s: float) -> list[Event]:
         """Return all events from number `after` on, waiting a while for the first."""
         async with self._changed:
-            try:
+            with suppress(TimeoutError):
                 ready = self._changed.wait_for(lambda: len(self._events) > after)
                 await asyncio.wait_for(ready, wait_s)
-            except TimeoutError:
-                return []
         return self._events[after:]
 
     # -- the workers' side, rank 0 alone
@@ -114,7 +115,8 @@ class SlotMailbox:
 
     async def started(self, job_id: int, total_steps: int) -> None:
         """Note the start, once."""
-        if isinstance(self._job, TrialJob) and self._attempts == 1:
+        if isinstance(self._job, TrialJob) and not self._started:
+            self._started = True
             await self._publish(Started(self._job, self.name, total_steps))
 
     async def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
@@ -145,6 +147,8 @@ class SlotMailbox:
         if job_id != self._job_id or self._idle:
             return
         if isinstance(self._job, TrialJob):
+            # A trial that broke before its first step has a beginning all the same.
+            await self.started(job_id, 0)
             await self._publish(Ended(self._job.trial, outcome))
         async with self._changed:
             self._finished_id = job_id

@@ -10,7 +10,10 @@ import ray
 from dpo_ray.slots.slot import ENVIRONMENT, Slot, SlotShape
 from dpo_ray.training.jobs import Job, Outcome
 
-CLOSE_S = 15.0
+GOING_HOME_S = 60.0
+"""Workers that are still importing go home only when they are through. Killing them on a cluster
+that others use would leave their reservation behind until this driver ends."""
+ANSWER_S = 5.0
 
 
 class Leases:
@@ -33,10 +36,14 @@ class Leases:
 class SlotPool:
     """Opens `count` slots in parallel and closes them, with all their workers, at the end.
 
-    Owned by the driver. `name` must be unique among the live pools of a cluster.
+    Owned by the driver. `name` must be unique among the live pools of a cluster. Closing waits
+    up to `going_home_s` for workers to leave by themselves.
     """
 
-    def __init__(self, name: str, count: int, shape: SlotShape) -> None:
+    def __init__(
+        self, name: str, count: int, shape: SlotShape, going_home_s: float = GOING_HOME_S
+    ) -> None:
+        self._going_home_s = going_home_s
         environment = {"env_vars": ENVIRONMENT}
         actor = ray.remote(num_cpus=0, runtime_env=environment)(Slot)
         names = [f"{name}-slot-{number}" for number in range(count)]
@@ -69,7 +76,7 @@ class SlotPool:
         """Send all workers home and end the actors, by force where they do not go."""
         for slot in self.slots.values():
             slot.close.remote()
-        deadline = time.monotonic() + CLOSE_S
+        deadline = time.monotonic() + self._going_home_s
         for slot in self.slots.values():
             while self._running(slot) and time.monotonic() < deadline:
                 time.sleep(0.1)
@@ -89,6 +96,6 @@ class SlotPool:
 
     def _running(self, slot: Any) -> bool:
         try:
-            return bool(ray.get(slot.running.remote(), timeout=CLOSE_S))
+            return bool(ray.get(slot.running.remote(), timeout=ANSWER_S))
         except ray.exceptions.RayError:
             return False

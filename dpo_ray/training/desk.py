@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from dpo_ray.data.prepared import Prepared, load_scored
+from dpo_ray.data.prepared import TOKEN_COLUMNS, Prepared, load_scored
 from dpo_ray.evaluation.evaluate import Evaluator
 from dpo_ray.evaluation.judges import JUDGES
 from dpo_ray.evaluation.logps import collator_for
@@ -68,7 +68,7 @@ class Desk:
     def _build_evaluator(self, job: TrialJob) -> Evaluator:
         settings, tokenizer = job.evaluation, self.tokenizer(job.model)
         return Evaluator(
-            pairs=load_scored(job.prepared, "validation").to_list(),
+            pairs=_longest_first(load_scored(job.prepared, "validation"), settings.prompts),
             baseline=load_baseline(job.prepared),
             decoding=Decoding(
                 max_new_tokens=settings.max_new_tokens,
@@ -84,3 +84,9 @@ class Desk:
             collator=collator_for(tokenizer, job.max_length),
             ranks=self.ranks,
         )
+
+
+def _longest_first(rows: Any, count: int) -> list[dict[str, Any]]:
+    """Return the first `count` rows ordered by length: batches of equals carry little padding."""
+    chosen: list[dict[str, Any]] = rows.select(range(min(count, len(rows)))).to_list()
+    return sorted(chosen, key=lambda row: -sum(len(row[name]) for name in TOKEN_COLUMNS))

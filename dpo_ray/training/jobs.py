@@ -82,6 +82,14 @@ class Handed:
 
 
 @dataclass(frozen=True)
+class RankEnd:
+    """Where one rank stood at the trial's end: all ranks of a trial stop at the same step."""
+
+    pid: int
+    step: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a job ended; `reason` is read by people, `fatal` ends the whole sweep."""
 
@@ -92,6 +100,7 @@ class Outcome:
     adapter: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
     fatal: Fatal | None = None
+    ranks: tuple[RankEnd, ...] = ()
 
 
 class Mailbox(Protocol):

@@ -1,6 +1,7 @@
 """One trial: a fresh adapter on the warm base model, trained, judged, saved, taken off again."""
 
 import gc
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from dpo_ray.reference.model import autocast
 from dpo_ray.training.callback import NonFinite, TrialCallback
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
-from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, State, TrialJob
+from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, RankEnd, State, TrialJob
 from dpo_ray.training.step_zero import CHECKED_ROWS, check_step_zero
 
 STATES: dict[str, State] = {"continue": "COMPLETED", "stop": "STOPPED", "cancel": "KILLED"}
@@ -39,8 +40,15 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
         trainer.train()
         adapter = _save_adapter(trainer, job.folder, desk)
         timings = _timings(began, built, callback)
-        state, reason = STATES[callback.verdict], REASONS[callback.verdict]
-        return Outcome(state, reason, callback.step, time.time() - began, adapter, timings)
+        return Outcome(
+            state=STATES[callback.verdict],
+            reason=REASONS[callback.verdict],
+            step=callback.step,
+            seconds=time.time() - began,
+            adapter=adapter,
+            timings=timings,
+            ranks=tuple(desk.ranks.collect([RankEnd(os.getpid(), callback.step)])),
+        )
     except (NonFinite, ReferenceMismatch) as error:
         return _failure(error, callback.step, began)
     except Exception as error:

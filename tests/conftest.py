@@ -1,0 +1,67 @@
+"""What the suites share: one small plan, one prepared store, one Ray cluster."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).parents[1]
+SMALL = (
+    "training.max_steps=8",
+    "training.logging_steps=1",
+    "evaluation.prompts=16",
+    "evaluation.max_new_tokens=12",
+    "evaluation.at=[0.5, 1.0]",
+)
+"""Overrides that make a trial of the shipped sweep last a second or two."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that shut the shared cluster down after all others."""
+    items.sort(key=lambda item: item.get_closest_marker("cluster_last") is not None)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that the whole session shares, so that preparation happens once."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="session")
+def small_plan(store: Path) -> Callable[..., object]:
+    """Make a plan of the shipped space and sweep, small unless overridden."""
+    from dpo_ray.plan import Plan, make_plan
+
+    def make(*overrides: str, name: str | None = None, small: Sequence[str] = SMALL) -> Plan:
+        return make_plan(
+            ROOT / "search_spaces/beta.yaml",
+            ROOT / "sweeps/local.yaml",
+            [*small, *overrides],
+            store=store,
+            name=name,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """One Ray cluster for the session, with room for several slots; yields its address.
+
+    Sweeps in subprocesses join it through RAY_ADDRESS.
+    """
+    import ray
+
+    from dpo_ray.cluster.session import quiet
+
+    quiet()
+    context = ray.init(
+        num_cpus=8, dashboard_host="127.0.0.1", log_to_driver=False, logging_level="ERROR"
+    )
+    address = context.address_info["gcs_address"]
+    yield address
+    ray.shutdown()

@@ -1,0 +1,175 @@
+"""The mailbox's protocol, in one event loop, without Ray."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dpo_ray.config.sweep import EvaluationConfig
+from dpo_ray.config.training import TrainingConfig
+from dpo_ray.data.prepared import Prepared
+from dpo_ray.slots.events import Ended, Logged, Started
+from dpo_ray.slots.mailbox import ATTEMPTS, SlotMailbox
+from dpo_ray.training.jobs import ModelSpec, Outcome, TrialJob
+
+NOWHERE = Path("/nowhere")
+JOB = TrialJob(
+    model=ModelSpec(NOWHERE, "float32"),
+    prepared=Prepared(NOWHERE, NOWHERE, NOWHERE),
+    training=TrainingConfig(),
+    evaluation=EvaluationConfig(),
+    max_length=512,
+    folder=NOWHERE,
+    trial=7,
+)
+DONE = Outcome("COMPLETED", "ran all its steps", step=8)
+
+
+def run(conversation):
+    return asyncio.run(asyncio.wait_for(conversation(SlotMailbox("slot")), 10))
+
+
+def test_a_job_is_handed_to_the_workers_and_its_end_to_the_holder():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        handed = await box.next_job(0)
+        await box.finish(job_id, DONE)
+        return handed, await box.next_turn()
+
+    handed, turn = run(conversation)
+    assert (handed.job_id, handed.job) == (1, JOB)
+    assert turn.outcome == DONE
+
+
+@pytest.mark.parametrize("verdict", ["continue", "stop"])
+def test_a_rung_waits_for_its_verdict(verdict):
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.next_job(0)
+        report = asyncio.create_task(box.report(job_id, 4, 0.5, {"eval/kl": 1.0}))
+        turn = await box.next_turn()
+        assert not report.done()
+        await box.decide(job_id, verdict)
+        return turn, await report
+
+    turn, answer = run(conversation)
+    assert (turn.step, turn.fraction, turn.metrics) == (4, 0.5, {"eval/kl": 1.0})
+    assert answer == verdict
+
+
+def test_a_cancel_reaches_a_waiting_rung_and_every_later_poll():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.next_job(0)
+        report = asyncio.create_task(box.report(job_id, 4, 0.5, {}))
+        await box.next_turn()
+        await box.cancel()
+        return await report, await box.poll(job_id), await box.report(job_id, 8, 1.0, {})
+
+    assert run(conversation) == ("cancel", "cancel", "cancel")
+
+
+def test_a_verdict_for_an_older_job_is_ignored():
+    async def conversation(box):
+        first = await box.start(JOB)
+        await box.finish(first, DONE)
+        second = await box.start(JOB)
+        report = asyncio.create_task(box.report(second, 4, 0.5, {}))
+        await box.next_turn()
+        await box.decide(first, "stop")
+        await asyncio.sleep(0)
+        assert not report.done()
+        await box.decide(second, "continue")
+        return await report
+
+    assert run(conversation) == "continue"
+
+
+def test_the_next_job_starts_only_when_the_one_before_is_home():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        second = asyncio.create_task(box.start(JOB))
+        await asyncio.sleep(0.01)
+        assert not second.done()
+        await box.finish(job_id, DONE)
+        return await second
+
+    assert run(conversation) == 2
+
+
+def test_a_restarted_group_gets_the_same_job_once_more_and_then_the_trial_fails():
+    async def conversation(box):
+        await box.start(JOB)
+        handed = [await box.next_job(0) for _ in range(ATTEMPTS)]
+        after = await box.next_job(0)
+        return handed, after, await box.next_turn()
+
+    handed, after, turn = run(conversation)
+    assert [each.job_id for each in handed] == [1, 1]
+    assert after.job is None
+    assert (turn.outcome.state, turn.outcome.reason) == ("FAILED", "its worker died 2 times")
+
+
+def test_what_a_restarted_group_reports_again_is_not_passed_on_twice():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        for _ in range(2):
+            await box.next_job(0)
+            await box.started(job_id, 8)
+            await box.log(job_id, 1, {"train/loss": 0.7})
+            report = asyncio.create_task(box.report(job_id, 4, 0.5, {}))
+            await asyncio.sleep(0)
+            await box.decide(job_id, "continue")
+            assert await report == "continue"
+        await box.finish(job_id, DONE)
+        return await box.events(0, 0.1)
+
+    assert [type(event) for event in run(conversation)] == [Started, Logged, Ended]
+
+
+def test_a_trial_that_breaks_before_its_first_step_has_a_beginning():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.finish(job_id, Outcome("FAILED", "no such layer"))
+        return await box.events(0, 0.1)
+
+    started, ended = run(conversation)
+    assert (started.job.trial, started.total_steps) == (7, 0)
+    assert ended.outcome.reason == "no such layer"
+
+
+def test_events_are_read_from_any_number_on():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        for step in (1, 2, 3):
+            await box.log(job_id, step, {})
+        return await box.events(1, 0.0), await box.events(3, 0.05)
+
+    later, none = run(conversation)
+    assert [event.step for event in later] == [2, 3]
+    assert none == []
+
+
+def test_a_group_that_is_gone_fails_the_running_job_and_every_later_one():
+    async def conversation(box):
+        await box.start(JOB)
+        await box.break_down("its node is gone")
+        first = await box.next_turn()
+        await box.start(JOB)
+        return first.outcome, (await box.next_turn()).outcome
+
+    for outcome in run(conversation):
+        assert (outcome.state, outcome.reason) == ("FAILED", "its node is gone")
+        assert outcome.fatal == "workers"
+
+
+def test_a_closed_slot_sends_its_workers_home_after_the_job():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.close()
+        working = await box.next_job(0)
+        await box.finish(job_id, DONE)
+        return working, await box.next_job(1)
+
+    working, home = run(conversation)
+    assert (working.closed, home.closed) == (False, True)
