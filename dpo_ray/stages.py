@@ -13,7 +13,7 @@ from dpo_ray.errors import DpoRayError
 from dpo_ray.plan import Plan
 from dpo_ray.report.closing import close_journal
 from dpo_ray.report.summary import print_summary
-from dpo_ray.search.preparation import Inputs, check_inputs
+from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.running import prepare_and_search
 from dpo_ray.tracking.console import SweepConsole
 from dpo_ray.tracking.earlier import JOURNAL, earlier_sweep
@@ -27,13 +27,12 @@ LIBRARIES = ("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets
 MIRROR_S = 120.0
 
 
-def run_sweep(plan: Plan, console: Console) -> None:
-    """Check, prepare, search, report.
+def run_sweep(plan: Plan, inputs: Inputs, console: Console) -> None:
+    """Prepare, search, report.
 
     Raises:
-        DpoRayError: what ended it. Bad input is found before anything is created.
+        DpoRayError: what ended it.
     """
-    inputs = check_inputs(plan.sweep, plan.store)
     reachable(_tracking_uri(plan))
     with sweep_lock(plan.folder):
         finished = earlier_sweep(plan.folder)

@@ -82,16 +82,19 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 
 def start(plan: Plan, console: Console) -> None:
-    """Run the sweep. The heavy imports happen only now, when the plan has passed.
+    """Run the sweep. What is heavy is imported when plan, rows and model have passed.
 
     Raises:
         DpoRayError: what ended it.
     """
     if plan.sweep.cluster.address is None:
         check_resources(plan, measure_local())
+    from dpo_ray.search.inputs import check_inputs
+
+    inputs = check_inputs(plan.sweep, plan.store)
     from dpo_ray.stages import run_sweep
 
-    run_sweep(plan, console)
+    run_sweep(plan, inputs, console)
 
 
 def _available(plan: Plan) -> Available:

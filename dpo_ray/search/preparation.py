@@ -1,43 +1,18 @@
 """The stage before the search: data and reference, computed once or found."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.data.pairs import Pairs, read_pairs
-from dpo_ray.data.prepared import Prepared, token_counts
+from dpo_ray.data.prepared import token_counts
 from dpo_ray.data.split import split_rows
 from dpo_ray.reference.completions import load_reference_metrics
-from dpo_ray.reference.keys import locate_prepared
-from dpo_ray.reference.model import EMBEDDED, model_folder
 from dpo_ray.search.ending import fatal_error
+from dpo_ray.search.inputs import Inputs
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.tracking import records
-from dpo_ray.training.jobs import ModelSpec, PrepareJob, TrialJob
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a sweep starts from, checked before anything is created."""
-
-    pairs: Pairs
-    model: ModelSpec
-    prepared: Prepared
-
-
-def check_inputs(sweep: SweepConfig, store: Path) -> Inputs:
-    """Read and check data and model folder, and say where prepared results lie.
-
-    Raises:
-        DataError: rows that cannot be trained on.
-        ConfigError: no such model folder.
-    """
-    folder = model_folder(sweep.model.name)
-    pairs = read_pairs(_source(sweep.data.source), sweep.data.limit)
-    prepared = locate_prepared(store / "cache", sweep, pairs, folder)
-    return Inputs(pairs, ModelSpec(folder, sweep.model.dtype), prepared)
+from dpo_ray.training.jobs import PrepareJob, TrialJob
 
 
 def prepare_once(inputs: Inputs, sweep: SweepConfig, pool: SlotPool) -> records.Prepared:
@@ -92,9 +67,3 @@ def _job(inputs: Inputs, sweep: SweepConfig) -> PrepareJob:
         max_length=sweep.data.max_length,
         evaluation=sweep.evaluation,
     )
-
-
-def _source(name: str) -> Path:
-    if name == EMBEDDED:
-        return model_folder(EMBEDDED).parent / "pairs.jsonl"
-    return Path(name).expanduser().resolve()

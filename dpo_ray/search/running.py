@@ -8,8 +8,9 @@ from pathlib import Path
 from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
 from dpo_ray.errors import NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources
+from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
-from dpo_ray.search.preparation import Inputs, prepare_once, trial_template
+from dpo_ray.search.preparation import prepare_once, trial_template
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.tuner import run_search
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool

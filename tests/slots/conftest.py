@@ -12,7 +12,8 @@ import pytest
 import ray
 
 from dpo_ray.plan import Plan
-from dpo_ray.search.preparation import Inputs, check_inputs, prepare_once, trial_template
+from dpo_ray.search.inputs import Inputs, check_inputs
+from dpo_ray.search.preparation import prepare_once, trial_template
 from dpo_ray.slots.events import Logged
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.slot import SlotShape

@@ -10,7 +10,8 @@ import torch
 from dpo_ray.data.split import split_rows
 from dpo_ray.plan import Plan
 from dpo_ray.ranks import Ranks
-from dpo_ray.search.preparation import check_inputs, trial_template
+from dpo_ray.search.inputs import check_inputs
+from dpo_ray.search.preparation import trial_template
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.jobs import Handed, Outcome, PrepareJob, TrialJob, Verdict
 from dpo_ray.training.prepare import prepare

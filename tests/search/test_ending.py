@@ -1,0 +1,59 @@
+import pytest
+
+from dpo_ray.errors import (
+    ClusterUnreachable,
+    DataError,
+    Interrupted,
+    ReferenceMismatch,
+    TooManyFailures,
+)
+from dpo_ray.search.ending import Facts, fatal_error, reason_to_end
+from dpo_ray.search.progress import Progress
+from dpo_ray.slots.events import Ended
+from dpo_ray.training.jobs import Outcome
+
+WRONG = Outcome("FAILED", "step 0: ...", fatal="reference")
+
+
+def test_a_search_without_trouble_goes_on():
+    assert reason_to_end(Facts(), allowed_failures=1) is None
+
+
+def test_the_failure_that_reaches_the_budget_ends_the_search():
+    assert reason_to_end(Facts(failures=("a",)), 2) is None
+    error = reason_to_end(Facts(failures=("t01: a", "t04: b")), 2)
+    assert isinstance(error, TooManyFailures)
+    assert str(error) == (
+        "2 trials failed and budget.failures=2 ends the sweep there; the last one: t04: b"
+    )
+
+
+def test_a_persons_wish_comes_before_everything_else():
+    error = reason_to_end(Facts(failures=("a",), fatal=WRONG, signal="SIGINT"), 1)
+    assert isinstance(error, Interrupted)
+    assert error.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("fatal", "kind"),
+    [("reference", ReferenceMismatch), ("workers", ClusterUnreachable), ("data", DataError)],
+)
+def test_an_end_that_concerns_all_trials_has_its_own_kind(fatal, kind):
+    error = fatal_error(Outcome("FAILED", "because", fatal=fatal))
+    assert type(error) is kind
+    assert str(error) == "because"
+
+
+def test_progress_counts_failed_trials_and_no_others():
+    progress = Progress(allowed_failures=2)
+    for trial, state in enumerate(("COMPLETED", "STOPPED", "KILLED", "FAILED")):
+        progress.note(Ended(trial, Outcome(state, "reason")))
+    assert progress.reason() is None
+    progress.note(Ended(4, Outcome("FAILED", "again")))
+    assert isinstance(progress.reason(), TooManyFailures)
+
+
+def test_a_wrong_reference_ends_the_search_at_the_first_trial():
+    progress = Progress(allowed_failures=5)
+    progress.note(Ended(0, WRONG))
+    assert isinstance(progress.reason(), ReferenceMismatch)

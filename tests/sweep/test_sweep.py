@@ -1,0 +1,145 @@
+"""Whole sweeps, small ones, as a person runs them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from dpo_ray.tracking.journal import read_journal
+from dpo_ray.tracking.state import fold
+from tests.conftest import ROOT
+from tests.sweep.conftest import arguments
+
+pytestmark = pytest.mark.slow
+REAL_PAIRS = os.environ.get("DPO_RAY_REAL_PAIRS")
+
+
+def runs_of(store, name):
+    """The parent run and its children, from the store's own MLflow database."""
+    client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db")
+    experiment = client.get_experiment_by_name("dpo-ray").experiment_id
+    parent = client.search_runs([experiment], f"tags.`dpo_ray.sweep` = '{name}'")
+    assert len(parent) == 1
+    nested = f"tags.`mlflow.parentRunId` = '{parent[0].info.run_id}'"
+    return client, parent[0], client.search_runs([experiment], nested)
+
+
+def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, store):
+    done = run("shipped", small=False, timeout_s=420)
+    assert done.code == 0, done.errors
+    state = done.state
+    assert len(state.trials) == 12
+    statuses = [row.status for row in state.trials.values()]
+    assert statuses.count("STOPPED") >= 2
+    assert set(statuses) <= {"COMPLETED", "STOPPED"}
+    assert [row.origin for row in state.trials.values()].count("sampler") >= 6
+    best = state.trials[state.ended.best]
+    assert best.metrics["eval/win_rate_low"] > 0.6
+    assert Path(best.adapter, "adapter_model.safetensors").is_file()
+    for text in ("default", "reference", "mlflow ui", best.adapter, "95 %"):
+        assert text in done.screen
+
+    client, parent, children = runs_of(store, "shipped")
+    assert len(children) == 12
+    assert {run.info.status for run in [parent, *children]} == {"FINISHED"}
+    keys = [{key for key in child.data.metrics if key.startswith("eval/")} for child in children]
+    assert all(each == keys[0] for each in keys)
+    names = {"beta", "learning_rate", "lora_rank"}
+    assert all(names <= set(child.data.params) for child in children)
+    artifacts = [item.path for item in client.list_artifacts(parent.info.run_id)]
+    assert {"plan.yaml", "figures"} <= set(artifacts)
+
+    again = run("shipped", small=False)
+    assert again.code == 0
+    assert "finished" in again.screen
+
+    other = run("shipped-again", "search.trials=2", "search.concurrent=1", "training.max_steps=4",
+                small=False)  # fmt: skip
+    assert other.code == 0, other.errors
+    assert other.state.prepared.reused
+    assert other.state.prepared.hashes == state.prepared.hashes
+
+
+@pytest.mark.skipif(not REAL_PAIRS, reason="DPO_RAY_REAL_PAIRS names no file of real pairs")
+def test_real_conversations_are_checked_counted_and_swept(run):
+    began = time.monotonic()
+    done = run("real", f"data.source={REAL_PAIRS}", "data.max_length=512", "search.trials=2")
+    assert done.code == 0, done.errors
+    assert time.monotonic() - began < 180
+    rows = done.state.prepared.rows
+    dropped = rows["identical_pair"] + rows["prompt_over_max_length"]
+    assert rows["kept"] >= 150
+    assert rows["kept"] == rows["train"] + rows["validation"] + rows["test"]
+    assert rows["read"] == rows["kept"] + dropped == 300
+    assert [row.status for row in done.state.trials.values()] == ["COMPLETED", "COMPLETED"]
+
+
+def test_a_sweep_whose_every_trial_fails_says_so(run):
+    done = run("failing", "training.learning_rate=1e30", "search.trials=3", "search.concurrent=1",
+               space="tests/sweep/beta_only.yaml")  # fmt: skip
+    assert done.code == 3
+    assert "no trial ran to its end" in done.errors
+    assert {row.status for row in done.state.trials.values()} == {"FAILED"}
+    assert done.state.ended.best is None
+
+
+def test_too_many_failures_end_a_sweep(run):
+    done = run("too-many", "training.learning_rate=1e30", "search.trials=9", "budget.failures=2",
+               "search.concurrent=1", space="tests/sweep/beta_only.yaml")  # fmt: skip
+    assert done.code == 4
+    assert "2 trials failed and budget.failures=2" in done.errors
+    assert len(done.state.trials) <= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_ends_every_trial_and_says_what_to_do(store, cluster, run, number):
+    name = f"interrupted-{number.name.lower()}"
+    command = arguments(
+        store, name, "training.max_steps=5000", space="search_spaces/beta.yaml", small=True
+    )
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "RAY_ADDRESS": cluster}, stdout=sys.stderr
+    )
+    journal = store / "sweeps" / name / "journal.jsonl"
+    wait_for(lambda: journal.exists() and len(fold(read_journal(journal)).trials) == 2, 120)
+    process.send_signal(number)
+    assert process.wait(60) == 130
+    state = fold(read_journal(journal))
+    assert {row.status for row in state.trials.values()} == {"KILLED"}
+    assert state.ended.exit_code == 130
+    _, parent, children = runs_of(store, name)
+    assert {run.info.status for run in [parent, *children]} == {"KILLED"}
+
+    again = run(name, "training.max_steps=5000")
+    assert again.code == 2
+    assert "--name" in again.errors
+
+
+def test_a_second_sweep_of_a_live_name_is_locked_out(store, cluster, run):
+    name = "live"
+    command = arguments(
+        store, name, "training.max_steps=5000", space="search_spaces/beta.yaml", small=True
+    )
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "RAY_ADDRESS": cluster}, stdout=sys.stderr
+    )
+    try:
+        wait_for((store / "sweeps" / name / "journal.jsonl").exists, 60)
+        second = run(name, "training.max_steps=5000")
+        assert second.code == 6
+        assert "another live process" in second.errors
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(90) == 130
+
+
+def wait_for(condition, within_s):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.2)
