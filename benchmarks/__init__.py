@@ -1,0 +1,1 @@
+"""The platform beside what people do today: wall seconds on the same configurations."""

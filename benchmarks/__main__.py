@@ -1,0 +1,105 @@
+"""`python -m benchmarks`: this platform beside the documented pattern and a plain loop."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.comparisons import PROBE, Comparison, Name, comparisons
+from benchmarks.machine import describe_machine, load_average
+from benchmarks.measuring import PatternFailed, make_task, measure
+from benchmarks.ratios import bars
+from benchmarks.tables import as_json, print_bars, print_comparison
+from benchmarks.task import PATTERNS, Pattern
+from benchmarks.timeline import Timeline
+
+HELP = """Measure this platform beside what people do today, on the shipped plan.
+
+\b
+marginal  8-step trials one at a time: what does a further trial cost?
+            (a) 8 trials, (b) 3 (its trials take most of a minute), (c) 8
+total     the shipped 12 trials of 60 steps: what does a whole sweep take?
+            (a) in its two slots, (c) in one process, as such a loop runs
+
+\b
+The same: seeded list of configurations (the control, then random draws), steps,
+batch, learning rate, beta and adapter. Evaluation and early stopping are off.
+Each pattern runs alone in a fresh process with empty caches, timed from its
+start to its exit: imports, Ray, data, and for (a) preparing, the journal and
+MLflow count. (b) and (c) are stock TRL: reference in the loop, activation
+checkpointing on, the trained checkpoint saved.
+(c) gets the faster of one thread and PyTorch's default, tried first: a second
+thread helps it on an idle machine and slows it many times on a busy one. A
+trial of (a) and (b) has the one thread that Ray gives it.
+
+What is measured is printed, expected or not; the exit code does not depend on it.
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command(help=HELP)
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer trials, same lengths.")] = False,
+    only: Annotated[Name | None, typer.Option(help="Make one of the two tables.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there, too.")
+    ] = None,
+) -> None:
+    """Run the command line; the text of --help stands in HELP."""
+    console = Console()
+    machine = describe_machine()
+    _introduce(machine, console)
+    threads = _choose_threads(console)
+    measured: dict[str, dict[Pattern, Timeline]] = {}
+    for comparison in comparisons(quick, only):
+        measured[comparison.name] = _compare(comparison, threads, console)
+        print_comparison(comparison, measured[comparison.name], console)
+    found = bars(measured)
+    print_bars(found, console)
+    console.print(f"load average at the end: {load_average()}", style="dim")
+    if out is not None:
+        figures = {"machine": machine, **as_json(measured, found)}
+        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _introduce(machine: dict[str, str], console: Console) -> None:
+    console.print(", ".join(f"{name} {value}" for name, value in machine.items()), style="dim")
+    for pattern, description in PATTERNS.items():
+        console.print(f"({pattern}) {description}", highlight=False)
+
+
+def _choose_threads(console: Console) -> int | None:
+    found = {threads: _run(PROBE, "c", threads, console) for threads in (1, None)}
+    chosen = min(found, key=lambda threads: found[threads].marginal or 0.0)
+    console.print(f"(c) computes on {'one thread' if chosen else 'as many threads as CPUs'}")
+    return chosen
+
+
+def _compare(
+    comparison: Comparison, threads: int | None, console: Console
+) -> dict[Pattern, Timeline]:
+    return {pattern: _run(comparison, pattern, threads, console) for pattern in comparison.trials}
+
+
+def _run(
+    comparison: Comparison, pattern: Pattern, threads: int | None, console: Console
+) -> Timeline:
+    console.print(
+        f"{comparison.title}: ({pattern}), {comparison.trials[pattern]} trials; "
+        f"load average {load_average()}",
+        style="dim",
+    )
+    with tempfile.TemporaryDirectory(prefix="dpo-ray-bench-") as folder:
+        try:
+            return measure(make_task(comparison, pattern, Path(folder), threads))
+        except PatternFailed as error:
+            console.print(str(error), markup=False, highlight=False)
+            raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,37 @@
+"""The list of configurations that every pattern runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from dpo_ray.data.pairs import read_pairs
+from dpo_ray.data.split import split_rows
+from dpo_ray.demo import pairs_file
+from dpo_ray.plan import Plan
+from dpo_ray.search.distributions import distributions
+from dpo_ray.search.study import make_sampler
+
+
+def draw_configurations(plan: Plan) -> list[dict[str, Any]]:
+    """Draw what the plan's own search will: the control, then its seeded random draws.
+
+    A random sampler does not look at results, so the list is known before anything runs.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=make_sampler(plan.sweep.search))
+    study.enqueue_trial(plan.control)
+    space = distributions(plan.space)
+    return [study.ask(space).params for _ in range(plan.sweep.search.trials)]
+
+
+def write_training_pairs(plan: Plan, target: Path) -> None:
+    """Write the raw pairs of the plan's train split, as somebody without a platform has them."""
+    data = plan.sweep.data
+    rows = split_rows(read_pairs(pairs_file(), data.limit).rows, data.validation, data.test)
+    lines = [
+        json.dumps({key: row[key] for key in ("prompt", "chosen", "rejected")})
+        for row in rows["train"]
+    ]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")

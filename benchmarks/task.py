@@ -1,0 +1,60 @@
+"""What one pattern is asked to run, and what it saw: JSON between two processes."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from dpo_ray.config.training import TrainingConfig
+from dpo_ray.plan import Plan, make_plan
+
+Pattern = Literal["a", "b", "c"]
+PATTERNS: dict[Pattern, str] = {
+    "a": "this platform: Tune over warm slots, prepared once; journal, console and MLflow as in "
+    "every sweep",
+    "b": "the documented Ray pattern: a Tune function trainable that runs a TorchTrainer with "
+    "TuneReportCallback per trial; model, tokenizer, pairs and stock DPOTrainer in its workers",
+    "c": "a plain loop in one process: stock DPOTrainer, model and tokenizer loaded per trial, "
+    "pairs read once",
+}
+"""One line each. The stock trainers keep TRL's defaults: in-loop reference, checkpointing on."""
+
+
+class Task(BaseModel):
+    """One pattern's run. The trainings are the plan's, so all patterns run the same list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pattern: Pattern
+    space: Path
+    sweep: Path
+    overrides: tuple[str, ...]
+    folder: Path
+    """An empty folder of this run's own: nothing is cached from another."""
+    model: Path
+    pairs: Path
+    """The raw pairs of the plan's train split, as JSON lines."""
+    configurations: tuple[dict[str, Any], ...]
+    trainings: tuple[TrainingConfig, ...]
+    threads: int | None = None
+    """PyTorch's threads where (c) is not left its default; Ray sets those of (a) and (b)."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as (a) runs it."""
+        return make_plan(self.space, self.sweep, self.overrides, self.folder / "store", "bench")
+
+
+class Observed(BaseModel):
+    """What a pattern's process saw; times in Unix seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_step: float
+    """End of the first optimizer step of all."""
+    ended: tuple[float, ...]
+    """End of every trial, in order of time."""
+    gaps: tuple[float, ...] = ()
+    """Seconds from a trial's end to the end of the next one's first step, in the same slot."""
+    spent: dict[str, float] = {}
+    """Seconds of what happens once per sweep, where the pattern knows them."""

@@ -1,0 +1,35 @@
+"""The judge reads prompt and completion as one text."""
+
+import pytest
+
+from dpo_ray.evaluation.judges import JUDGES, prompt_text, vader
+
+
+def test_a_kinder_completion_has_the_higher_score():
+    kind, neutral, harsh = vader(["The soup was"] * 3, [" wonderful.", " warm.", " terrible."])
+    assert -1 <= harsh < neutral < kind <= 1
+
+
+def test_the_prompt_counts():
+    praise, denial = vader(["The soup was", "The soup was not"], [" good."] * 2)
+    assert praise > 0 > denial
+
+
+def test_one_score_is_given_for_each_completion():
+    assert JUDGES["vader"]([], []) == []
+    with pytest.raises(ValueError, match="shorter"):
+        vader(["one", "two"], ["one"])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("The soup was", "The soup was"),
+        (
+            [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}],
+            "Be kind.\nHello\n",
+        ),
+    ],
+)
+def test_a_conversation_is_read_line_by_line(prompt, text):
+    assert prompt_text(prompt) == text

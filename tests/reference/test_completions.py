@@ -1,0 +1,76 @@
+"""The opponent: the reference's own completions, judged once and read by every trial."""
+
+import pytest
+
+from dpo_ray.data.prepared import load_tokens
+from dpo_ray.evaluation.judges import vader
+from dpo_ray.evaluation.sampling import Decoding, sample_completions
+from dpo_ray.evaluation.win_rate import outcomes, win_rate
+from dpo_ray.ranks import Ranks
+from dpo_ray.reference.completions import (
+    load_baseline,
+    load_reference_metrics,
+    validation_prompts,
+    write_completions,
+)
+
+
+@pytest.fixture(scope="module")
+def written(prepared, model, tokenizer):
+    assert not prepared.complete
+    write_completions(
+        prepared,
+        model,
+        tokenizer,
+        count=6,
+        decoding=Decoding(max_new_tokens=16, batch_size=4),
+        judge=vader,
+        tie=0.05,
+        ranks=Ranks(),
+    )
+    return prepared
+
+
+def test_prompts_are_the_first_distinct_ones(prepared):
+    rows = load_tokens(prepared, "validation").to_list()
+    ids, texts = validation_prompts(prepared, count=100)
+    assert len(ids) == len(texts) == len({row["prompt_text"] for row in rows})
+    few, _ = validation_prompts(prepared, count=3)
+    assert few == ids[:3]
+    assert ids[0] == rows[0]["prompt_ids"]
+    assert texts[0] == rows[0]["prompt_text"]
+
+
+def test_the_preparation_is_then_complete(written):
+    assert written.complete
+
+
+def test_the_opponent_is_read_back_as_it_was_judged(written):
+    baseline = load_baseline(written)
+    assert (baseline.prompts, baseline.texts) == validation_prompts(written, 6)
+    assert baseline.scores == vader(baseline.texts, baseline.completions)
+    assert 0 < baseline.length <= 16
+
+
+def test_the_references_own_row_stands_still(written):
+    row, baseline = load_reference_metrics(written), load_baseline(written)
+    assert (row["eval/kl"], row["eval/logratio_margin"], row["eval/accuracy"]) == (0, 0, 0.5)
+    assert row["eval/gold_reward"] == sum(baseline.scores) / len(baseline.scores)
+    assert row["eval/length"] == baseline.length
+    assert row["eval/length_ratio"] == 1.0
+
+
+def test_the_reference_is_even_with_a_second_sample_of_itself(model, tokenizer):
+    """The A/A check: judge, decoding and interval together are fair to equals."""
+    texts = ["The soup", "This film has a very", "I thought the", "Yesterday"] * 64
+    prompts = [tokenizer(text)["input_ids"] for text in texts]
+    first, second = (
+        vader(texts, [sample.text for sample in samples])
+        for samples in (
+            sample_completions(model, tokenizer, prompts, Decoding(16, seed=seed), Ranks())
+            for seed in (0, 1)
+        )
+    )
+    even = win_rate(outcomes(second, first, tie=0.05))
+    assert even.low <= 0.5 <= even.high
+    assert even.high - even.low < 0.15
