@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the search to end, the second ends it where it stands."""
+"""Ctrl-C and SIGTERM: the first asks the sweep to end, the second ends it where it stands."""
 
 import signal
 from collections.abc import Iterator
@@ -15,21 +15,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def interruptible(progress: Progress) -> Iterator[None]:
     """Handle both signals for the block's length; main thread only.
 
-    While the search runs the first signal is only noted: slots are cancelled and every trial
-    gets its end written. Outside it, and from the second signal on, Interrupted is raised.
+    The first signal is only noted: whoever waits looks at `progress` in between, slots are
+    cancelled and every trial gets its end written. An exception out of a handler would pass
+    through Ray's compiled code, which makes a SystemError of it; the second signal does just
+    that, and becomes Interrupted on its way out.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if progress.searching and progress.signal is None:
-            progress.signal = name
-        else:
-            progress.signal = name
-            raise Interrupted(f"interrupted by {name}")
+        if progress.signal is not None:
+            raise KeyboardInterrupt
+        progress.signal = name
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield
+    except (KeyboardInterrupt, SystemError):
+        if progress.signal is None:
+            raise
+        raise Interrupted(f"interrupted by {progress.signal}, twice") from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

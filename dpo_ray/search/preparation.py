@@ -1,6 +1,7 @@
 """The stage before the search: data and reference, computed once or found."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from dpo_ray.tracking import records
 from dpo_ray.training.jobs import PrepareJob, TrialJob
 
 
-def prepare_once(inputs: Inputs, sweep: SweepConfig, pool: SlotPool) -> records.Prepared:
+def prepare_once(
+    inputs: Inputs, sweep: SweepConfig, pool: SlotPool, check: Callable[[], None] = lambda: None
+) -> records.Prepared:
     """Fill the missing cache entries by one job on the pool, none if all are there.
+
+    `check` is called while the job runs; what it raises ends the waiting.
 
     Raises:
         DataError: a split is left without rows.
@@ -25,7 +30,7 @@ def prepare_once(inputs: Inputs, sweep: SweepConfig, pool: SlotPool) -> records.
     began = time.time()
     reused = inputs.prepared.complete
     if not reused:
-        outcome = pool.run(_job(inputs, sweep))
+        outcome = pool.run(_job(inputs, sweep), check)
         if outcome.state == "FAILED":
             raise fatal_error(outcome)
     counts = token_counts(inputs.prepared)

@@ -14,7 +14,6 @@ class Progress:
         self._failures: list[str] = []
         self._fatal: Outcome | None = None
         self.signal: str | None = None
-        self.searching = False
 
     def note(self, event: Ended) -> None:
         """Take a trial's end into account."""
@@ -23,6 +22,12 @@ class Progress:
             self._failures.append(f"t{event.trial:02d}: {outcome.reason}")
         if outcome.fatal is not None:
             self._fatal = outcome
+
+    def check(self) -> None:
+        """Raise the reason to end, if there is one: for whoever waits outside the search."""
+        reason = self.reason()
+        if reason is not None:
+            raise reason
 
     def reason(self) -> DpoRayError | None:
         """Return why the search must end now, or None."""

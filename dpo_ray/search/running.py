@@ -45,11 +45,12 @@ def prepare_and_search(
     ):
         joins = joins_a_cluster(plan.sweep.cluster.address)
         stage("Joining the Ray cluster" if joins else "Starting Ray")
-        with ray_session(plan.sweep.cluster.address):
+        # Signals twice: Ray takes SIGTERM for itself when it connects.
+        with ray_session(plan.sweep.cluster.address), interruptible(progress):
             try:
                 with _open_slots(plan, Path(scratch)) as pool:
                     stage(_opening(plan, inputs))
-                    journal.append(prepare_once(inputs, plan.sweep, pool))
+                    journal.append(prepare_once(inputs, plan.sweep, pool, progress.check))
                     stage("Waiting for the first slot to be warm")
                     template = trial_template(inputs, plan.sweep, plan.folder)
                     template = replace(template, evaluate=evaluate)

@@ -89,7 +89,6 @@ def run_search(
     pump = EventPump(pool.slots, journal, progress.note)
     recorder = Recorder(journal, pool.slots, pump, scheduler)
     pump.start()
-    progress.searching = True
     try:
         tune.Tuner(
             tune.with_resources(ProxyTrial, {"cpu": CPUS}),
@@ -110,9 +109,6 @@ def run_search(
             ),
         ).fit()
     finally:
-        progress.searching = False
         pool.cancel_all(CANCEL_S)
         pump.stop()
-    reason = progress.reason()
-    if reason is not None:
-        raise reason
+    progress.check()

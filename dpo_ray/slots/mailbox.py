@@ -63,9 +63,14 @@ class SlotMailbox:
             self._decided.set_result(verdict)
 
     async def cancel(self) -> None:
-        """Have the current job stop at its next poll or rung; returns at once."""
+        """Have the current job stop at its next poll or rung; returns at once.
+
+        A job that no worker has taken yet is over with this: cold workers may need a while.
+        """
         self._verdict = "cancel"
         await self.decide(self._job_id, "cancel")
+        if not self._attempts:
+            await self.finish(self._job_id, Outcome("KILLED", "cancelled before it began"))
 
     async def wait_idle(self) -> None:
         """Return when no job is at work."""

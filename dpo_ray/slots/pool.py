@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ GOING_HOME_S = 60.0
 """Workers that are still importing go home only when they are through. Killing them on a cluster
 that others use would leave their reservation behind until this driver ends."""
 ANSWER_S = 5.0
+CHECK_S = 0.5
 
 
 class Leases:
@@ -54,14 +56,19 @@ class SlotPool:
         self._leases = ray.remote(num_cpus=0)(Leases).options(name=self.leases_name).remote(names)
         self._opened = [slot.open.remote() for slot in self.slots.values()]
 
-    def run(self, job: Job) -> Outcome:
-        """Do one job without rungs on the first free slot and wait for its end."""
+    def run(self, job: Job, check: Callable[[], None] = lambda: None) -> Outcome:
+        """Do one job without rungs on the first free slot and wait for its end.
+
+        `check` is called now and then meanwhile; what it raises ends the waiting.
+        """
         name = ray.get(self._leases.lease.remote())
         slot = self.slots[name]
         ray.get(slot.start.remote(job))
-        turn = ray.get(slot.next_turn.remote())
+        ending = slot.next_turn.remote()
+        while not ray.wait([ending], timeout=CHECK_S)[0]:
+            check()
         ray.get(self._leases.release.remote(name))
-        outcome: Outcome = turn.outcome
+        outcome: Outcome = ray.get(ending).outcome
         return outcome
 
     def cancel_all(self, timeout_s: float) -> bool:

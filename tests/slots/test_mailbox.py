@@ -69,6 +69,16 @@ def test_a_cancel_reaches_a_waiting_rung_and_every_later_poll():
     assert run(conversation) == ("cancel", "cancel", "cancel")
 
 
+def test_a_job_that_no_worker_has_taken_is_over_with_its_cancel():
+    async def conversation(box):
+        await box.start(JOB)
+        await box.cancel()
+        return await box.next_turn()
+
+    outcome = run(conversation).outcome
+    assert (outcome.state, outcome.reason) == ("KILLED", "cancelled before it began")
+
+
 def test_a_verdict_for_an_older_job_is_ignored():
     async def conversation(box):
         first = await box.start(JOB)

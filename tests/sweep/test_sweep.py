@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from tests.sweep.conftest import arguments
 
 pytestmark = pytest.mark.slow
+LONG = "training.max_steps=5000"
 REAL_PAIRS = os.environ.get("DPO_RAY_REAL_PAIRS")
 
 
@@ -58,12 +59,6 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, s
     assert again.code == 0
     assert "finished" in again.screen
 
-    other = run("shipped-again", "search.trials=2", "search.concurrent=1", "training.max_steps=4",
-                small=False)  # fmt: skip
-    assert other.code == 0, other.errors
-    assert other.state.prepared.reused
-    assert other.state.prepared.hashes == state.prepared.hashes
-
 
 @pytest.mark.skipif(not REAL_PAIRS, reason="DPO_RAY_REAL_PAIRS names no file of real pairs")
 def test_real_conversations_are_checked_counted_and_swept(run):
@@ -96,46 +91,52 @@ def test_too_many_failures_end_a_sweep(run):
     assert len(done.state.trials) <= 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_sweep_ends_every_trial_and_says_what_to_do(store, cluster, run, number):
-    name = f"interrupted-{number.name.lower()}"
-    command = arguments(
-        store, name, "training.max_steps=5000", space="search_spaces/beta.yaml", small=True
-    )
-    process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "RAY_ADDRESS": cluster}, stdout=sys.stderr
-    )
-    journal = store / "sweeps" / name / "journal.jsonl"
+@pytest.fixture
+def begin(store, cluster):
+    """Start a sweep that would run for hours; it is ended with the test."""
+    begun = []
+
+    def begin_it(name):
+        command = arguments(store, name, LONG, space="search_spaces/beta.yaml", small=True)
+        environment = {**os.environ, "RAY_ADDRESS": cluster}
+        begun.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sys.stderr))
+        return begun[-1], store / "sweeps" / name / "journal.jsonl"
+
+    yield begin_it
+    for process in begun:
+        process.kill()
+        process.wait()
+
+
+def test_a_live_sweep_is_locked_and_ends_every_trial_when_told_to(begin, run, store):
+    process, journal = begin("live")
     wait_for(lambda: journal.exists() and len(fold(read_journal(journal)).trials) == 2, 120)
-    process.send_signal(number)
+    second = run("live", LONG)
+    assert second.code == 6
+    assert "another live process" in second.errors
+
+    process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     state = fold(read_journal(journal))
     assert {row.status for row in state.trials.values()} == {"KILLED"}
-    assert state.ended.exit_code == 130
-    _, parent, children = runs_of(store, name)
+    assert (state.ended.exit_code, state.ended.reason) == (130, "interrupted by SIGTERM")
+    _, parent, children = runs_of(store, "live")
     assert {run.info.status for run in [parent, *children]} == {"KILLED"}
 
-    again = run(name, "training.max_steps=5000")
+    again = run("live", LONG)
     assert again.code == 2
-    assert "--name" in again.errors
+    assert "choose another --name" in again.errors
 
 
-def test_a_second_sweep_of_a_live_name_is_locked_out(store, cluster, run):
-    name = "live"
-    command = arguments(
-        store, name, "training.max_steps=5000", space="search_spaces/beta.yaml", small=True
-    )
-    process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "RAY_ADDRESS": cluster}, stdout=sys.stderr
-    )
-    try:
-        wait_for((store / "sweeps" / name / "journal.jsonl").exists, 60)
-        second = run(name, "training.max_steps=5000")
-        assert second.code == 6
-        assert "another live process" in second.errors
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(90) == 130
+def test_ctrl_c_while_the_slots_warm_up_ends_the_sweep_at_once(begin):
+    process, journal = begin("cold")
+    wait_for(journal.exists, 60)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(90) == 130
+    state = fold(read_journal(journal))
+    assert {(row.status, row.step) for row in state.trials.values()} <= {("KILLED", 0)}
+    assert (state.ended.exit_code, state.ended.reason) == (130, "interrupted by SIGINT")
 
 
 def wait_for(condition, within_s):

@@ -1,0 +1,44 @@
+import os
+import signal
+
+import pytest
+
+from dpo_ray.errors import Interrupted
+from dpo_ray.search.interruption import SIGNALS, interruptible
+from dpo_ray.search.progress import Progress
+
+
+@pytest.fixture
+def progress():
+    return Progress(allowed_failures=5)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_noted_as_a_reason_to_end(progress, number):
+    with interruptible(progress):
+        os.kill(os.getpid(), number)
+        assert progress.signal == number.name
+        with pytest.raises(Interrupted, match=f"interrupted by {number.name}"):
+            progress.check()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_second_signal_ends_the_sweep_where_it_stands(progress, number):
+    with (
+        pytest.raises(Interrupted, match=f"interrupted by {number.name}, twice"),
+        interruptible(progress),
+    ):
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+
+
+def test_an_error_without_a_signal_stays_what_it_is(progress):
+    with pytest.raises(SystemError), interruptible(progress):
+        raise SystemError
+
+
+def test_the_handlers_of_before_are_put_back(progress):
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with interruptible(progress):
+        assert [signal.getsignal(number) for number in SIGNALS] != before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
