@@ -112,7 +112,8 @@ class SweepRuns:
 
     def _ending(self, record: TrialEnded) -> list[Call]:
         """The status comes last: a run that reads FINISHED is complete."""
-        tags = {"trial.state": record.state, "trial.reason": record.reason}
+        reason = self._state.trials[record.trial].reason
+        tags = {"trial.state": record.state, "trial.reason": reason}
         return [
             partial(self._flush, record.trial),
             partial(self._tag, record.trial, tags),

@@ -136,6 +136,9 @@ def _advance(row: TrialRow, record: TrainMetrics | RungReached | RungDecided | T
         case RungDecided():
             row.reason = record.reason
         case TrialEnded():
-            row.status, row.reason, row.ended = record.state, record.reason, record.time
+            # The rung's own reason says by how much a stopped trial missed it.
+            decided = f": {row.reason}" if record.state == "STOPPED" and row.reason else ""
+            row.reason = record.reason + decided
+            row.status, row.ended = record.state, record.time
             row.adapter, row.seconds = record.adapter, record.seconds
             row.timings = record.timings

@@ -1,5 +1,6 @@
 """The fold tells what a sweep looks like after any prefix of its journal."""
 
+from dpo_ray.tracking.records import RungDecided, TrialEnded, TrialStarted
 from dpo_ray.tracking.state import SweepState, fold
 
 
@@ -48,3 +49,16 @@ def test_an_empty_journal_is_a_sweep_that_has_not_begun():
     assert state.parameters == {}
     assert state.objective == ("win_rate", "maximize")
     assert state.seconds == 0.0
+
+
+def test_a_stopped_trial_says_at_its_end_what_it_missed():
+    state = fold(
+        [
+            TrialStarted(
+                trial=3, params={}, origin="sampler", slot="s", folder="/f", total_steps=60
+            ),
+            RungDecided(trial=3, step=15, action="stop", reason="win_rate 0.5, cutoff 0.7"),
+            TrialEnded(trial=3, state="STOPPED", reason="stopped at a rung", step=15, seconds=4.0),
+        ]
+    )
+    assert state.trials[3].reason == "stopped at a rung: win_rate 0.5, cutoff 0.7"
