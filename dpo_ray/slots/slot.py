@@ -13,6 +13,9 @@ ENVIRONMENT = {
     # Train wraps print() by shipping bytecode to every worker: 90 KB of log each.
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # Each of these costs a slot a process, or its start a detour, and none is read here.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
     "TOKENIZERS_PARALLELISM": "false",
 }
 
@@ -57,13 +60,13 @@ class Slot(SlotMailbox):
 
     def _trainer(self) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
 
+        from dpo_ray.slots.group import WorkerGroupTrainer
         from dpo_ray.slots.worker import work_for_slot
 
         shape = self._shape
         resources = {"CPU": shape.cpus} | ({"GPU": shape.gpus} if shape.gpus else {})
-        return TorchTrainer(
+        return WorkerGroupTrainer(
             work_for_slot,
             train_loop_config={"slot": self._handle, "gpus": shape.gpus},
             scaling_config=ScalingConfig(
