@@ -11,7 +11,6 @@ from rich.console import Console
 from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.errors import DpoRayError
 from dpo_ray.plan import Plan
-from dpo_ray.report.closing import close_journal
 from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.running import prepare_and_search
@@ -50,11 +49,13 @@ def _run(plan: Plan, inputs: Inputs, console: Console) -> None:
     with SweepConsole(plan.name, plan.sweep.search.trials, sys.stdout) as screen:
         journal.subscribe(screen)
         journal.append(_first_line(plan))
-        mirror.start()
         try:
-            prepare_and_search(plan, inputs, journal, screen.stage)
+            prepare_and_search(plan, inputs, journal, screen.stage, mirror.start)
         except DpoRayError as error:
             problem = error
+        from dpo_ray.report.closing import close_journal  # figures: of no use before the end
+
+        mirror.start()
         state = close_journal(journal, plan.folder, problem)
         screen.stage("Writing the last lines to MLflow")
         mirrored = mirror.close(MIRROR_S)

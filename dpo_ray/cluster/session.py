@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.plan import Available
@@ -12,19 +13,28 @@ from dpo_ray.plan import Available
 QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     # A failed trial is told in the journal; Ray would print its traceback again.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     # A pool starts its actors at once by design; Ray would warn of it on the screen.
     "RAY_worker_maximum_startup_concurrency": "32",
 }
+WORKERS = {
+    # Train wraps print() by shipping bytecode to every worker: 90 KB of log each.
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # Each of these costs a slot a process, or its start a detour, and none is read here.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""The environment of every process of a sweep on the cluster."""
 TOKEN_FILE = Path("~/.ray/auth_token")
 
 
 def quiet() -> None:
     """Set the environment that keeps Ray off the screen; what the user has set stands."""
-    for name, value in QUIET.items():
+    for name, value in {**QUIET, **WORKERS}.items():
         os.environ.setdefault(name, value)
 
 
@@ -45,7 +55,7 @@ def ray_session(address: str | None) -> Iterator[None]:
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **({} if joins_a_cluster(address) else {"dashboard_host": "127.0.0.1"}),
+            **_connection(address),
         )
     except (ConnectionError, RuntimeError) as error:
         raise ClusterUnreachable(f"no Ray cluster answers at {address}: {error}") from error
@@ -73,6 +83,14 @@ def cluster_available(address: str | None) -> Available:
 def joins_a_cluster(address: str | None) -> bool:
     """Whether a running cluster is named, by the sweep or by $RAY_ADDRESS."""
     return bool(address or os.environ.get("RAY_ADDRESS"))
+
+
+def _connection(address: str | None) -> dict[str, Any]:
+    # A local cluster inherits this process's environment, and so can use the worker processes
+    # it starts in advance; a running one has to be told.
+    if joins_a_cluster(address):
+        return {"runtime_env": {"env_vars": WORKERS}}
+    return {"dashboard_host": "127.0.0.1"}
 
 
 def _close_token_file() -> None:

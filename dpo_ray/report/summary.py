@@ -70,7 +70,7 @@ def counts(state: SweepState) -> str:
     sampled = sum(row.origin == "sampler" for row in rows)
     first = min((row.started for row in rows), default=0.0)
     seconds = max((row.ended or first for row in rows), default=0.0) - first
-    rate = f" ({60 * len(rows) / seconds:.1f} trials/min)" if seconds > 0 else ""
+    rate = f" ({60 * len(rows) / seconds:.1f} trials/min)" if seconds >= 1 else ""
     return (
         f"{len(rows)} trials in {duration(seconds)}{rate}: {', '.join(ends) or 'none ended'}; "
         f"{sampled} configurations came from the sampler."

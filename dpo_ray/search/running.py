@@ -12,14 +12,11 @@ from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
 from dpo_ray.search.preparation import prepare_once, trial_template
 from dpo_ray.search.progress import Progress
-from dpo_ray.search.tuner import run_search
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import TrialEnded
 from dpo_ray.tracking.state import fold
-
-OWN_CLUSTER_S = 5.0
 
 
 def prepare_and_search(
@@ -27,12 +24,14 @@ def prepare_and_search(
     inputs: Inputs,
     journal: Journal,
     stage: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
     *,
     evaluate: bool = True,
 ) -> None:
     """Open the slots, prepare once, run all trials, and send everybody home.
 
-    `stage` is told what begins. However it ends, every started trial has its end journaled.
+    `stage` is told what begins; `meanwhile` is called while the slots warm up.
+    However it ends, every started trial has its end journaled.
     `evaluate=False` measures training alone: rungs are passed without metrics.
 
     Raises:
@@ -50,6 +49,10 @@ def prepare_and_search(
             try:
                 with _open_slots(plan, Path(scratch)) as pool:
                     stage(_opening(plan, inputs))
+                    # Seconds of imports, of no use before the slots are on their way.
+                    from dpo_ray.search.tuner import run_search
+
+                    meanwhile()
                     journal.append(prepare_once(inputs, plan.sweep, pool, progress.check))
                     stage("Waiting for the first slot to be warm")
                     template = trial_template(inputs, plan.sweep, plan.folder)
@@ -70,9 +73,10 @@ def _open_slots(plan: Plan, scratch: Path) -> SlotPool:
         cpus=resources.cpus_per_worker,
         gpus=placement.gpus_per_worker,
         storage=str(scratch / "train"),
+        # A cluster of our own ends with the sweep, and everything on it.
+        disposable=not joins_a_cluster(plan.sweep.cluster.address),
     )
-    # A cluster of our own ends with the sweep, and everything on it.
-    patience = GOING_HOME_S if joins_a_cluster(plan.sweep.cluster.address) else OWN_CLUSTER_S
+    patience = 0.0 if shape.disposable else GOING_HOME_S
     return SlotPool(plan.name, _slots(plan), shape, patience)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from dpo_ray.slots.slot import ENVIRONMENT, Slot, SlotShape
+from dpo_ray.slots.slot import Slot, SlotShape
 from dpo_ray.training.jobs import Job, Outcome
 
 GOING_HOME_S = 60.0
@@ -46,8 +46,7 @@ class SlotPool:
         self, name: str, count: int, shape: SlotShape, going_home_s: float = GOING_HOME_S
     ) -> None:
         self._going_home_s = going_home_s
-        environment = {"env_vars": ENVIRONMENT}
-        actor = ray.remote(num_cpus=0, runtime_env=environment)(Slot)
+        actor = ray.remote(num_cpus=0)(Slot)
         names = [f"{name}-slot-{number}" for number in range(count)]
         self.leases_name = f"{name}-leases"
         self.slots: dict[str, Any] = {

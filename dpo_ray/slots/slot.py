@@ -9,16 +9,6 @@ import ray
 
 from dpo_ray.slots.mailbox import SlotMailbox
 
-ENVIRONMENT = {
-    # Train wraps print() by shipping bytecode to every worker: 90 KB of log each.
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # Each of these costs a slot a process, or its start a detour, and none is read here.
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-
 
 @dataclass(frozen=True)
 class SlotShape:
@@ -29,6 +19,8 @@ class SlotShape:
     gpus: float
     storage: str
     """A folder of Ray Train's own on the node; nothing of a sweep lies there."""
+    disposable: bool = False
+    """The cluster ends with the pool, so nobody need clean up after a driver that died."""
 
 
 class Slot(SlotMailbox):
@@ -68,6 +60,7 @@ class Slot(SlotMailbox):
         resources = {"CPU": shape.cpus} | ({"GPU": shape.gpus} if shape.gpus else {})
         return WorkerGroupTrainer(
             work_for_slot,
+            disposable=shape.disposable,
             train_loop_config={"slot": self._handle, "gpus": shape.gpus},
             scaling_config=ScalingConfig(
                 num_workers=shape.workers,

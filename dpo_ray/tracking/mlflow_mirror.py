@@ -56,9 +56,10 @@ class MlflowMirror:
         return self._runs.parent if self._runs else None
 
     def start(self) -> None:
-        """Begin to follow; returns at once."""
-        fail_fast_and_quietly()
-        self._thread.start()
+        """Begin to follow, unless it has begun; returns at once."""
+        if self._thread.ident is None:
+            fail_fast_and_quietly()
+            self._thread.start()
 
     def close(self, timeout_s: float) -> bool:
         """Follow to the journal's end, then stop. Returns whether all of it is in MLflow."""

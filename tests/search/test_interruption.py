@@ -24,11 +24,11 @@ def test_the_first_signal_is_noted_as_a_reason_to_end(progress, number):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_second_signal_ends_the_sweep_where_it_stands(progress, number):
+    progress.signal = number.name
     with (
         pytest.raises(Interrupted, match=f"interrupted by {number.name}, twice"),
         interruptible(progress),
     ):
-        os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
 
 
