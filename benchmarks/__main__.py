@@ -1,16 +1,16 @@
 """`python -m benchmarks`: this platform beside the documented pattern and a plain loop."""
 
 import json
-import tempfile
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from benchmarks.comparisons import PROBE, Comparison, Name, comparisons
+from benchmarks.comparisons import Comparison, Name, comparisons
 from benchmarks.machine import describe_machine, load_average
-from benchmarks.measuring import PatternFailed, make_task, measure
+from benchmarks.measuring import PatternFailed, run
 from benchmarks.ratios import bars
 from benchmarks.tables import as_json, print_bars, print_comparison
 from benchmarks.task import PATTERNS, Pattern
@@ -31,9 +31,12 @@ Each pattern runs alone in a fresh process with empty caches, timed from its
 start to its exit: imports, Ray, data, and for (a) preparing, the journal and
 MLflow count. (b) and (c) are stock TRL: reference in the loop, activation
 checkpointing on, the trained checkpoint saved.
-(c) gets the faster of one thread and PyTorch's default, tried first: a second
-thread helps it on an idle machine and slows it many times on a busy one. A
-trial of (a) and (b) has the one thread that Ray gives it.
+(c) runs on one thread and again on PyTorch's default, and the faster counts:
+a second thread helps on an idle machine and costs a multiple on a busy one. A
+trial of (a) or (b) has the one thread that Ray gives it.
+(b) runs in the same lean Ray session as (a), so it starts somewhat faster than
+in a stock one. Ray's workers run at a low priority: on a busy machine (a) and
+(b) give way where (c) does not.
 
 What is measured is printed, expected or not; the exit code does not depend on it.
 """
@@ -53,11 +56,14 @@ def bench(
     console = Console()
     machine = describe_machine()
     _introduce(machine, console)
-    threads = _choose_threads(console)
     measured: dict[str, dict[Pattern, Timeline]] = {}
-    for comparison in comparisons(quick, only):
-        measured[comparison.name] = _compare(comparison, threads, console)
-        print_comparison(comparison, measured[comparison.name], console)
+    try:
+        for comparison in comparisons(quick, only):
+            measured[comparison.name] = _compare(comparison, console)
+            print_comparison(comparison, measured[comparison.name], console)
+    except (PatternFailed, TimeoutExpired) as error:
+        console.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(1) from None
     found = bars(measured)
     print_bars(found, console)
     console.print(f"load average at the end: {load_average()}", style="dim")
@@ -72,33 +78,25 @@ def _introduce(machine: dict[str, str], console: Console) -> None:
         console.print(f"({pattern}) {description}", highlight=False)
 
 
-def _choose_threads(console: Console) -> int | None:
-    found = {threads: _run(PROBE, "c", threads, console) for threads in (1, None)}
-    chosen = min(found, key=lambda threads: found[threads].marginal or 0.0)
-    console.print(f"(c) computes on {'one thread' if chosen else 'as many threads as CPUs'}")
-    return chosen
+def _compare(comparison: Comparison, console: Console) -> dict[Pattern, Timeline]:
+    found = {}
+    for pattern in comparison.trials:
+        console.print(
+            f"{comparison.name}: ({pattern}) runs {comparison.trials[pattern]} trials; "
+            f"load average {load_average()}",
+            style="dim",
+        )
+        found[pattern] = _faster_loop(comparison) if pattern == "c" else run(comparison, pattern)
+    return found
 
 
-def _compare(
-    comparison: Comparison, threads: int | None, console: Console
-) -> dict[Pattern, Timeline]:
-    return {pattern: _run(comparison, pattern, threads, console) for pattern in comparison.trials}
-
-
-def _run(
-    comparison: Comparison, pattern: Pattern, threads: int | None, console: Console
-) -> Timeline:
-    console.print(
-        f"{comparison.title}: ({pattern}), {comparison.trials[pattern]} trials; "
-        f"load average {load_average()}",
-        style="dim",
-    )
-    with tempfile.TemporaryDirectory(prefix="dpo-ray-bench-") as folder:
-        try:
-            return measure(make_task(comparison, pattern, Path(folder), threads))
-        except PatternFailed as error:
-            console.print(str(error), markup=False, highlight=False)
-            raise typer.Exit(1) from None
+def _faster_loop(comparison: Comparison) -> Timeline:
+    """Run (c) on one thread, then on PyTorch's default, no longer than it takes to lose."""
+    one = run(comparison, "c", threads=1)
+    try:
+        return min(one, run(comparison, "c", limit_s=one.total), key=lambda each: each.total)
+    except TimeoutExpired:
+        return one
 
 
 if __name__ == "__main__":

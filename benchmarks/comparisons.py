@@ -25,9 +25,6 @@ class Comparison:
     trials: dict[Pattern, int]
 
 
-PROBE = Comparison("marginal", "Which threads suit (c)", (*ALIKE, "training.max_steps=4"), {"c": 2})
-
-
 def comparisons(quick: bool, only: Name | None) -> list[Comparison]:
     """Return the tables to make; `quick` runs fewer trials of the same length."""
     marginal = Comparison(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,9 +23,19 @@ class PatternFailed(RuntimeError):
     """A pattern's process did not end well."""
 
 
-def make_task(
-    comparison: Comparison, pattern: Pattern, folder: Path, threads: int | None = None
-) -> Task:
+def run(
+    comparison: Comparison,
+    pattern: Pattern,
+    *,
+    threads: int | None = None,
+    limit_s: float = LIMIT_S,
+) -> Timeline:
+    """Run and time one pattern in a folder that is gone afterwards; raises what `measure` does."""
+    with tempfile.TemporaryDirectory(prefix="dpo-ray-bench-") as folder:
+        return measure(make_task(comparison, pattern, Path(folder), threads), limit_s)
+
+
+def make_task(comparison: Comparison, pattern: Pattern, folder: Path, threads: int | None) -> Task:
     """Draw the configurations and lay out what the pattern's process needs in `folder`."""
     overrides = (*comparison.overrides, f"search.trials={comparison.trials[pattern]}")
     plan = make_plan(SPACE, SWEEP, overrides, folder / "store")
@@ -41,15 +52,16 @@ def make_task(
         pairs=pairs,
         configurations=tuple(configurations),
         trainings=tuple(plan.training_for(each) for each in configurations),
-        threads=threads if pattern == "c" else None,
+        threads=threads,
     )
 
 
-def measure(task: Task) -> Timeline:
+def measure(task: Task, limit_s: float) -> Timeline:
     """Run the task in a fresh process, cold caches included, and time it from outside.
 
     Raises:
         PatternFailed: it exited with an error; the text ends with its last lines.
+        subprocess.TimeoutExpired: it was ended at the limit.
     """
     task_file, seen_file = task.folder / "task.json", task.folder / "seen.json"
     task_file.write_text(task.model_dump_json())
@@ -62,7 +74,7 @@ def measure(task: Task) -> Timeline:
             env=_environment(task),
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=LIMIT_S,
+            timeout=limit_s,
         )
     finished = time.time()
     if done.returncode != 0:

@@ -2,6 +2,8 @@
 
 import time
 
+import torch
+
 from benchmarks.stock import read_rows, train_stock
 from benchmarks.task import Observed, Task
 
@@ -15,4 +17,9 @@ def run(task: Task) -> Observed:
         first_steps.append(train_stock(task, training, rows, folder))
         ended.append(time.time())
     gaps = [step - end for step, end in zip(first_steps[1:], ended, strict=False)]
-    return Observed(first_step=first_steps[0], ended=tuple(ended), gaps=tuple(gaps))
+    return Observed(
+        first_step=first_steps[0],
+        ended=tuple(ended),
+        gaps=tuple(gaps),
+        threads=torch.get_num_threads(),
+    )

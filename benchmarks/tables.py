@@ -1,6 +1,6 @@
 """The figures on the screen and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -12,11 +12,12 @@ from benchmarks.ratios import Bar
 from benchmarks.task import Pattern
 from benchmarks.timeline import Timeline
 
-COLUMNS = ("trials", "total", "start-up", "per trial", "further trial", "gap, median", "gap, max")
+COLUMNS = ("trials", "total", "start-up", "per trial", "one more", "gap", "largest gap")
 CAPTION = (
     "Seconds of wall time. total: process start to exit; start-up: until the first optimizer "
-    "step; per trial: total / trials; further trial: from the first trial's end to the last's, "
-    "each; gap: in one slot, from a trial's end to the next one's first step."
+    "step; per trial: total / trials; one more: what each trial after the first adds, from trial "
+    "end to trial end; gap: from a trial's end to the next one's first step in the same slot or "
+    "process, the median and the largest."
 )
 
 Timelines = Mapping[Pattern, Timeline]
@@ -33,8 +34,8 @@ def print_comparison(comparison: Comparison, measured: Timelines, console: Conso
         table.add_row(f"({pattern})", str(timeline.trials), *_cells(timeline))
     console.print(table)
     for pattern, timeline in measured.items():
-        for what, seconds in timeline.seen.spent.items():
-            console.print(Text(f"({pattern}) {what}: {seconds:.1f} s of its start-up", style="dim"))
+        for note in _notes(timeline):
+            console.print(Text(f"({pattern}) {note}", style="dim"))
 
 
 def print_bars(bars: list[Bar], console: Console) -> None:
@@ -56,6 +57,13 @@ def as_json(measured: Mapping[str, Timelines], bars: list[Bar]) -> dict[str, Any
     }
 
 
+def _notes(timeline: Timeline) -> Iterator[str]:
+    for what, seconds in timeline.seen.spent.items():
+        yield f"{what}: {seconds:.1f} s of its start-up"
+    if timeline.seen.threads is not None:
+        yield f"threads: {timeline.seen.threads}, the faster choice"
+
+
 def _cells(timeline: Timeline) -> list[str]:
     figures = _figures(timeline)
     shown = ("total", "start_up", "per_trial", "marginal", "median_gap", "largest_gap")
@@ -73,4 +81,5 @@ def _figures(timeline: Timeline) -> dict[str, Any]:
         "largest_gap": timeline.largest_gap,
         "gaps": list(timeline.seen.gaps),
         "spent": timeline.seen.spent,
+        "threads": timeline.seen.threads,
     }

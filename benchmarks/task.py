@@ -55,6 +55,8 @@ class Observed(BaseModel):
     ended: tuple[float, ...]
     """End of every trial, in order of time."""
     gaps: tuple[float, ...] = ()
-    """Seconds from a trial's end to the end of the next one's first step, in the same slot."""
+    """Seconds from a trial's end to the end of the next one's first step, same slot or process."""
+    threads: int | None = None
+    """PyTorch's threads, where they are the pattern's own choice."""
     spent: dict[str, float] = {}
     """Seconds of what happens once per sweep, where the pattern knows them."""

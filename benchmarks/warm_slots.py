@@ -43,8 +43,7 @@ def _sweep(plan: Plan) -> SweepState:
     with SweepConsole(plan.name, plan.sweep.search.trials, sys.stdout) as screen:
         journal.subscribe(screen)
         journal.append(SweepPlanned(name=plan.name, plan=plan.to_dict(), **WHOSE))
-        mirror.start()
-        prepare_and_search(plan, inputs, journal, screen.stage, evaluate=False)
+        prepare_and_search(plan, inputs, journal, screen.stage, mirror.start, evaluate=False)
         journal.append(SweepEnded(exit_code=0, reason="all trials of the plan are done"))
     if not mirror.close(MIRROR_S):
         raise RuntimeError(f"MLflow lacks a part of the journal: {mirror.problems}")
