@@ -51,6 +51,11 @@ def token_counts(prepared: Prepared) -> dict[str, int]:
     return dict(json.loads((prepared.tokens / "counts.json").read_text()))
 
 
+def reference_metrics_of(prepared: Prepared) -> dict[str, float]:
+    """Read the reference's own row of `eval/*` metrics. Needs no torch, so the driver may."""
+    return dict(json.loads((prepared.completions / "metrics.json").read_text()))
+
+
 def write_splits(folder: Path, splits: dict[Split, Any]) -> None:
     """Save one dataset per split below `folder`."""
     for name in SPLITS:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from dpo_ray.data.cache import new_entry
@@ -83,8 +82,3 @@ def reference_metrics(
 def load_baseline(prepared: Prepared) -> Baseline:
     """Read the opponent's completions and scores."""
     return Baseline(**json.loads((prepared.completions / "baseline.json").read_text()))
-
-
-def load_reference_metrics(prepared: Prepared) -> dict[str, float]:
-    """Read the reference's own row of `eval/*` metrics."""
-    return dict(json.loads(Path(prepared.completions / "metrics.json").read_text()))

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.data.prepared import token_counts
+from dpo_ray.data.prepared import reference_metrics_of, token_counts
 from dpo_ray.data.split import split_rows
-from dpo_ray.reference.completions import load_reference_metrics
 from dpo_ray.search.ending import fatal_error
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.slots.pool import SlotPool
@@ -45,7 +44,7 @@ def prepare_once(
         },
         reused=reused,
         seconds=time.time() - began,
-        reference=load_reference_metrics(inputs.prepared),
+        reference=reference_metrics_of(inputs.prepared),
     )
 
 

@@ -2,14 +2,13 @@
 
 import pytest
 
-from dpo_ray.data.prepared import load_tokens
+from dpo_ray.data.prepared import load_tokens, reference_metrics_of
 from dpo_ray.evaluation.judges import vader
 from dpo_ray.evaluation.sampling import Decoding, sample_completions
 from dpo_ray.evaluation.win_rate import outcomes, win_rate
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.completions import (
     load_baseline,
-    load_reference_metrics,
     validation_prompts,
     write_completions,
 )
@@ -53,7 +52,7 @@ def test_the_opponent_is_read_back_as_it_was_judged(written):
 
 
 def test_the_references_own_row_stands_still(written):
-    row, baseline = load_reference_metrics(written), load_baseline(written)
+    row, baseline = reference_metrics_of(written), load_baseline(written)
     assert (row["eval/kl"], row["eval/logratio_margin"], row["eval/accuracy"]) == (0, 0, 0.5)
     assert row["eval/gold_reward"] == sum(baseline.scores) / len(baseline.scores)
     assert row["eval/length"] == baseline.length
