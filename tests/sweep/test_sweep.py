@@ -74,21 +74,21 @@ def test_real_conversations_are_checked_counted_and_swept(run):
     assert [row.status for row in done.state.trials.values()] == ["COMPLETED", "COMPLETED"]
 
 
-def test_a_sweep_whose_every_trial_fails_says_so(run):
-    done = run("failing", "training.learning_rate=1e30", "search.trials=3", "search.concurrent=1",
-               space="tests/sweep/beta_only.yaml")  # fmt: skip
-    assert done.code == 3
-    assert "no trial ran to its end" in done.errors
-    assert {row.status for row in done.state.trials.values()} == {"FAILED"}
-    assert done.state.ended.best is None
+def test_failing_trials_end_a_sweep_and_the_next_one_reuses_what_was_prepared(run):
+    sick = ("training.learning_rate=1e30", "search.concurrent=1")
+    space = "tests/sweep/beta_only.yaml"
+    all_failed = run("failing", *sick, "search.trials=3", space=space)
+    assert all_failed.code == 3
+    assert "no trial ran to its end" in all_failed.errors
+    assert {row.status for row in all_failed.state.trials.values()} == {"FAILED"}
+    assert all_failed.state.ended.best is None
 
-
-def test_too_many_failures_end_a_sweep(run):
-    done = run("too-many", "training.learning_rate=1e30", "search.trials=9", "budget.failures=2",
-               "search.concurrent=1", space="tests/sweep/beta_only.yaml")  # fmt: skip
-    assert done.code == 4
-    assert "2 trials failed and budget.failures=2" in done.errors
-    assert len(done.state.trials) <= 3
+    too_many = run("too-many", *sick, "search.trials=9", "budget.failures=2", space=space)
+    assert too_many.code == 4
+    assert "2 trials failed and budget.failures=2" in too_many.errors
+    assert len(too_many.state.trials) <= 3
+    assert too_many.state.prepared.reused
+    assert too_many.state.prepared.hashes == all_failed.state.prepared.hashes
 
 
 @pytest.fixture
