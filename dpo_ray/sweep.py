@@ -89,6 +89,10 @@ def start(plan: Plan, console: Console) -> None:
     """
     if plan.sweep.cluster.address is None:
         check_resources(plan, measure_local())
+    else:
+        from dpo_ray.cluster.session import knock
+
+        knock(plan.sweep.cluster.address)
     from dpo_ray.search.inputs import check_inputs
 
     inputs = check_inputs(plan.sweep, plan.store)

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.plan import Available
@@ -29,6 +31,7 @@ WORKERS = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every process of a sweep on the cluster."""
+ANSWER_S = 5.0
 TOKEN_FILE = Path("~/.ray/auth_token")
 
 
@@ -48,6 +51,8 @@ def ray_session(address: str | None) -> Iterator[None]:
         ClusterUnreachable: nothing answers at the address.
     """
     quiet()
+    if address is not None:
+        knock(address)
     import ray
 
     try:
@@ -64,6 +69,37 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def knock(address: str) -> None:
+    """Make sure that somebody listens, and that Ray will show its token there.
+
+    Ray reads the setting when it is imported, so the first call must come before that.
+
+    Raises:
+        ClusterUnreachable: nobody listens.
+    """
+    refuse_silence(address)
+    # A cluster of `ray start` asks for the token that this user's own clusters share.
+    if TOKEN_FILE.expanduser().is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def refuse_silence(address: str, seconds: float = ANSWER_S) -> None:
+    """Return if somebody listens at `address`: Ray itself would try for more than a minute.
+
+    Raises:
+        ClusterUnreachable: nobody does, or the address is none.
+    """
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=seconds):
+            return
+    except (OSError, ValueError) as error:
+        raise ClusterUnreachable(
+            f"cluster.address: no Ray cluster answers at {address} ({error}); "
+            "expected host:port of a running head, as `ray start --head` prints it"
+        ) from error
 
 
 def cluster_available(address: str | None) -> Available:
