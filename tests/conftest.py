@@ -65,7 +65,11 @@ def cluster() -> Iterator[str]:
 
     quiet()
     context = ray.init(
-        num_cpus=8, dashboard_host="127.0.0.1", log_to_driver=False, logging_level="ERROR"
+        address="local",
+        num_cpus=8,
+        dashboard_host="127.0.0.1",
+        log_to_driver=False,
+        logging_level="ERROR",
     )
     address = context.address_info["gcs_address"]
     yield address

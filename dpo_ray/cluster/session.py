@@ -57,7 +57,6 @@ def ray_session(address: str | None) -> Iterator[None]:
 
     try:
         ray.init(
-            address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
             **_connection(address),
@@ -125,8 +124,9 @@ def _connection(address: str | None) -> dict[str, Any]:
     # A local cluster inherits this process's environment, and so can use the worker processes
     # it starts in advance; a running one has to be told.
     if joins_a_cluster(address):
-        return {"runtime_env": {"env_vars": WORKERS}}
-    return {"dashboard_host": "127.0.0.1"}
+        return {"address": address, "runtime_env": {"env_vars": WORKERS}}
+    # Said outright: Ray would join whatever cluster was last started on this machine.
+    return {"address": "local", "dashboard_host": "127.0.0.1"}
 
 
 def _close_token_file() -> None:
