@@ -16,7 +16,7 @@ from dpo_ray.config.space import (
     SearchSpace,
     contains,
 )
-from dpo_ray.config.training import TrainingConfig
+from dpo_ray.config.training import LORA_FIELDS, TrainingConfig
 from dpo_ray.config.wording import did_you_mean, problem, show
 
 SEARCHABLE = (
@@ -49,6 +49,7 @@ REFUSED = {
     "gradient_accumulation": _NO_EFFECT,
     "gradient_checkpointing": _NO_EFFECT,
     "logging_steps": _NO_EFFECT,
+    "mode": "the two want learning rates a factor of ten apart, and memory too; run two sweeps",
     "target_modules": "its choices would be lists, and a choice is one value",
     "lora_dropout": "TRL sets every dropout of the policy to 0",
     "seed": "a lucky seed is not a better configuration",
@@ -88,6 +89,8 @@ def _misfits(
     elif name not in SEARCHABLE:
         hint = did_you_mean(name, SEARCHABLE)
         yield problem(space_file, path, f"is not a training field{hint}")
+    elif name in LORA_FIELDS and training.mode == "full":
+        yield problem(space_file, path, "is not read where training.mode is full")
     elif parameter.type not in (kinds := _kinds(name)):
         rule = f"does not fit {name}, got {parameter.type}; allowed: {', '.join(kinds)}"
         yield problem(space_file, (*path, "type"), rule)

@@ -4,6 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from dpo_ray.config.data import DataConfig
+from dpo_ray.config.model import ModelConfig
+from dpo_ray.config.reference import ReferenceConfig
 from dpo_ray.config.rules import STRICT, broken_rule
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.config.wording import show
@@ -13,46 +16,6 @@ Metric = Literal[
 ]
 LOWER_IS_BETTER = ("kl", "loss")
 TRACKING_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-
-
-class ModelConfig(BaseModel):
-    """The model that is aligned."""
-
-    model_config = STRICT
-
-    name: Annotated[str, Field(min_length=1)] = "embedded"
-    """`embedded` (a toy, shipped), or a folder with a model."""
-    revision: Annotated[str, Field(min_length=1)] | None = None
-    """Commit of a model from a hub."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Number format of weights and arithmetic."""
-
-
-class DataConfig(BaseModel):
-    """Preference pairs and how they are split."""
-
-    model_config = STRICT
-
-    source: Annotated[str, Field(min_length=1)] = "embedded"
-    """`embedded` (the toy's own pairs), or a JSONL file with prompt, chosen and rejected."""
-    max_length: Annotated[int, Field(ge=2)] = 512
-    """Tokens of prompt and completion together; longer ones are cut."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the prompts that trials are compared on."""
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Share of the prompts that the search never sees."""
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """Read only so many rows."""
-
-    @model_validator(mode="after")
-    def _some_prompts_train(self) -> Self:
-        if self.validation + self.test >= 1:
-            raise broken_rule(
-                f"validation + test must be < 1, got {self.validation} + {self.test}",
-                "validation",
-                "test",
-            )
-        return self
 
 
 class JudgeConfig(BaseModel):
@@ -218,6 +181,9 @@ class ClusterConfig(BaseModel):
 
     address: Annotated[str, Field(min_length=1)] | None = None
     """A Ray cluster; not set: this machine."""
+    node_cache: Annotated[str, Field(min_length=1)] | None = None
+    """Folder on a node's own disk that prepared data is copied to once; not set: below the node's
+    temporary folder on a joined cluster, and no copy on this machine alone."""
 
 
 class SweepConfig(BaseModel):
@@ -229,6 +195,8 @@ class SweepConfig(BaseModel):
     """The model that is aligned."""
     data: DataConfig = DataConfig()
     """Preference pairs and how they are split."""
+    reference: ReferenceConfig = ReferenceConfig()
+    """What DPO starts from and is held to."""
     training: TrainingConfig = TrainingConfig()
     """One DPO run; the values of searched fields are the control trial."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -245,6 +213,31 @@ class SweepConfig(BaseModel):
     """Where MLflow shows the sweep."""
     cluster: ClusterConfig = ClusterConfig()
     """Where the sweep runs."""
+
+    @model_validator(mode="after")
+    def _what_is_trained_can_be(self) -> Self:
+        if self.model.quantization != "none" and self.training.mode == "full":
+            raise broken_rule(
+                f"{self.model.quantization} weights are frozen, so training.mode must be lora, "
+                "got full",
+                "model.quantization",
+                "training.mode",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_sft_batches_evenly(self) -> Self:
+        sft, workers = self.reference.sft, self.resources.workers
+        if sft is not None and sft.batch_size % (workers * sft.gradient_accumulation):
+            raise broken_rule(
+                "reference.sft.batch_size must be a multiple of "
+                "resources.workers x reference.sft.gradient_accumulation, "
+                f"got {sft.batch_size} for {workers} x {sft.gradient_accumulation}",
+                "reference.sft.batch_size",
+                "resources.workers",
+                "reference.sft.gradient_accumulation",
+            )
+        return self
 
     @model_validator(mode="after")
     def _workers_share_the_batch_evenly(self) -> Self:

@@ -29,6 +29,9 @@ LossType = Literal[
 SMOOTHED_LOSSES = ("robust", "exo_pair", "aot", "aot_unpaired")
 """The losses that read label_smoothing; TRL ignores it in all others without a word."""
 
+LORA_FIELDS = ("lora_rank", "lora_alpha", "target_modules")
+"""Fields that only an adapter reads."""
+
 
 def _word_or_list(value: Any) -> str:
     return "list" if isinstance(value, list) else "word"
@@ -56,6 +59,9 @@ class TrainingConfig(BaseModel):
     """Pull towards the reference model: larger stays closer."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """Peak learning rate. The embedded toy wants about 2e-3, LoRA on a real model 5e-6 or so."""
+    mode: Literal["lora", "full"] = "lora"
+    """lora trains an adapter on frozen weights; full trains all weights, with a frozen copy of them
+    as the reference, so about six times the memory."""
     lora_rank: Annotated[int, Field(ge=1)] = 8
     """Rank of the adapter's update matrices."""
     lora_alpha: Annotated[int, Field(ge=1)] = 16

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.sweep import EvaluationConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
@@ -23,6 +24,9 @@ class ModelSpec:
 
     folder: Path
     dtype: str
+    attention: str = "sdpa"
+    quantization: str = "none"
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ class PrepareJob:
     splits: Mapping[Any, list[dict[str, Any]]]
     max_length: int
     evaluation: EvaluationConfig
+
+
+@dataclass(frozen=True)
+class SftJob:
+    """Fine-tune the base model into the sweep's reference, saved as a plain model in `target`."""
+
+    model: ModelSpec
+    texts: Path
+    """A saved dataset of prompt and completion, messages, or text."""
+    settings: SftConfig
+    max_length: int
+    target: Path
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class TrialJob:
         )
 
 
-Job = PrepareJob | TrialJob
+Job = PrepareJob | SftJob | TrialJob
 
 
 @dataclass(frozen=True)
