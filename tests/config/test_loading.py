@@ -9,7 +9,7 @@ from dpo_ray.errors import ConfigError
 
 TOP = "model, data, reference, training, evaluation, objective, search, resources, budget, tracking, cluster"
 TRAINING = (
-    "beta, learning_rate, lora_rank, lora_alpha, target_modules, loss_type, label_smoothing, "
+    "beta, learning_rate, mode, lora_rank, lora_alpha, target_modules, loss_type, label_smoothing, "
     "max_steps, epochs, batch_size, gradient_accumulation, lr_scheduler, warmup, weight_decay, "
     "max_grad_norm, gradient_checkpointing, logging_steps, seed"
 )
