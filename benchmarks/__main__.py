@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
-from subprocess import TimeoutExpired
+from subprocess import SubprocessError, TimeoutExpired
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from benchmarks.comparisons import Comparison, Name, comparisons
+from benchmarks.comparisons import Comparison, comparisons
 from benchmarks.machine import describe_machine, load_average
+from benchmarks.measures import TableName, measures, take, title_of
 from benchmarks.measuring import PatternFailed, run
-from benchmarks.ratios import bars
-from benchmarks.tables import as_json, print_bars, print_comparison
+from benchmarks.ratios import Bar, bars
+from benchmarks.tables import as_json, print_bars, print_comparison, print_figures
 from benchmarks.task import PATTERNS, Pattern
 from benchmarks.timeline import Timeline
 
@@ -23,6 +24,9 @@ marginal  8-step trials one at a time: what does a further trial cost?
             (a) 8 trials, (b) 3 (its trials take most of a minute), (c) 8
 total     the shipped 12 trials of 60 steps: what does a whole sweep take?
             (a) in its two slots, (c) in one process, as such a loop runs
+reference a trial's step with stored reference scores, beside TRL's defaults
+workers   preparing the same pairs with one warm worker and with two
+rows      preparing 10,000 and 100,000 rows: does memory stay, does time grow in line?
 
 \b
 The same: seeded list of configurations (the control, then random draws), steps,
@@ -47,7 +51,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 @app.command(help=HELP)
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer trials, same lengths.")] = False,
-    only: Annotated[Name | None, typer.Option(help="Make one of the two tables.")] = None,
+    only: Annotated[TableName | None, typer.Option(help="Make one table.")] = None,
     out: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there, too.")
     ] = None,
@@ -57,18 +61,25 @@ def bench(
     machine = describe_machine()
     _introduce(machine, console)
     measured: dict[str, dict[Pattern, Timeline]] = {}
+    single: dict[str, dict[str, float]] = {}
+    found: list[Bar] = []
     try:
         for comparison in comparisons(quick, only):
             measured[comparison.name] = _compare(comparison, console)
             print_comparison(comparison, measured[comparison.name], console)
-    except (PatternFailed, TimeoutExpired) as error:
+        found += bars(measured)
+        for name in measures(only):
+            console.print(f"{name}: load average {load_average()}", style="dim")
+            single[name], own = take(name)
+            print_figures(title_of(name), single[name], console)
+            found += own
+    except (PatternFailed, SubprocessError) as error:
         console.print(str(error), markup=False, highlight=False)
         raise typer.Exit(1) from None
-    found = bars(measured)
     print_bars(found, console)
     console.print(f"load average at the end: {load_average()}", style="dim")
     if out is not None:
-        figures = {"machine": machine, **as_json(measured, found)}
+        figures = {"machine": machine, "single": single, **as_json(measured, found)}
         out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 

@@ -25,7 +25,7 @@ class Comparison:
     trials: dict[Pattern, int]
 
 
-def comparisons(quick: bool, only: Name | None) -> list[Comparison]:
+def comparisons(quick: bool, only: str | None) -> list[Comparison]:
     """Return the tables to make; `quick` runs fewer trials of the same length."""
     marginal = Comparison(
         "marginal",

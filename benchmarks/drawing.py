@@ -1,14 +1,14 @@
 """The list of configurations that every pattern runs."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from dpo_ray.data.pairs import read_pairs
-from dpo_ray.data.split import split_rows
-from dpo_ray.demo import pairs_file
+from dpo_ray.data.rows import load_rows
 from dpo_ray.plan import Plan
 from dpo_ray.search.distributions import distributions
 from dpo_ray.search.study import make_sampler
@@ -28,10 +28,9 @@ def draw_configurations(plan: Plan) -> list[dict[str, Any]]:
 
 def write_training_pairs(plan: Plan, target: Path) -> None:
     """Write the raw pairs of the plan's train split, as somebody without a platform has them."""
-    data = plan.sweep.data
-    rows = split_rows(read_pairs(pairs_file(), data.limit).rows, data.validation, data.test)
-    lines = [
-        json.dumps({key: row[key] for key in ("prompt", "chosen", "rejected")})
-        for row in rows["train"]
-    ]
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory() as cache:
+        rows = load_rows(read_pairs(plan.sweep.data, Path(cache)).folder, "train")
+        lines = [
+            json.dumps({key: row[key] for key in ("prompt", "chosen", "rejected")}) for row in rows
+        ]
+        target.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -38,6 +38,16 @@ def print_comparison(comparison: Comparison, measured: Timelines, console: Conso
             console.print(Text(f"({pattern}) {note}", style="dim"))
 
 
+def print_figures(title: str, figures: Mapping[str, float], console: Console) -> None:
+    """Print one figure a line."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column("")
+    table.add_column("", justify="right")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.2f}")
+    console.print(table)
+
+
 def print_bars(bars: list[Bar], console: Console) -> None:
     """Print what was measured against what was expected, met or not."""
     for bar in bars:

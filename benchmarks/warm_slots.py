@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.task import Observed, Task
 from dpo_ray.plan import Plan
 from dpo_ray.search.inputs import check_inputs
+from dpo_ray.search.preparation import Screen
 from dpo_ray.search.running import prepare_and_search
 from dpo_ray.tracking.console import SweepConsole
 from dpo_ray.tracking.earlier import JOURNAL
@@ -43,7 +44,8 @@ def _sweep(plan: Plan) -> SweepState:
     with SweepConsole(plan.name, plan.sweep.search.trials, sys.stdout) as screen:
         journal.subscribe(screen)
         journal.append(SweepPlanned(name=plan.name, plan=plan.to_dict(), **WHOSE))
-        prepare_and_search(plan, inputs, journal, screen.stage, mirror.start, evaluate=False)
+        told = Screen(screen.stage, screen.progress)
+        prepare_and_search(plan, inputs, journal, told, mirror.start, evaluate=False)
         journal.append(SweepEnded(exit_code=0, reason="all trials of the plan are done"))
     if not mirror.close(MIRROR_S):
         raise RuntimeError(f"MLflow lacks a part of the journal: {mirror.problems}")

@@ -6,6 +6,8 @@ DpoRayError                      1
 ├── CorruptJournal               2   a journal damaged before its last line
 ├── UnfinishedSweep              2   the name belongs to a sweep that did not end
 ├── ReferenceMismatch            3   step 0: the policy is not the stored reference
+├── ReferenceFailed              3   the SFT stage failed, so there is no reference
+├── PreparationFailed            3   tokens, reference scores or completions broke
 ├── NoTrialCompleted             3   every trial failed
 ├── TooManyFailures              4   more failed trials than the budget allows
 ├── SweepLocked                  6   a live process works under this name
@@ -47,6 +49,18 @@ class UnfinishedSweep(DpoRayError):
 
 class ReferenceMismatch(DpoRayError):
     """At step 0 the untrained policy does not score pairs as the stored reference does."""
+
+    exit_code = 3
+
+
+class ReferenceFailed(DpoRayError):
+    """The SFT stage failed, so there is no reference to train from."""
+
+    exit_code = 3
+
+
+class PreparationFailed(DpoRayError):
+    """A job of the preparation broke, so there is nothing to train on."""
 
     exit_code = 3
 

@@ -37,15 +37,19 @@ class Ranks:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def collect(self, part: Sequence[T]) -> list[T]:
-        """Undo `share`: every rank's results in the order of the full list. Collective."""
+    def gather(self, value: T) -> list[T]:
+        """Return every rank's value, in the order of the ranks, on every rank. Collective."""
         if self.world == 1:
-            return list(part)
+            return [value]
         import torch.distributed as dist
 
-        parts: list[Sequence[T] | None] = [None] * self.world
-        dist.all_gather_object(parts, list(part))
-        full = cast(list[Sequence[T]], parts)
+        values: list[T | None] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return cast(list[T], values)
+
+    def collect(self, part: Sequence[T]) -> list[T]:
+        """Undo `share`: every rank's results in the order of the full list. Collective."""
+        full = self.gather(list(part))
         return [
             full[index % self.world][index // self.world]
             for index in range(sum(len(each) for each in full))

@@ -13,6 +13,7 @@ from dpo_ray.errors import DpoRayError
 from dpo_ray.plan import Plan
 from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
+from dpo_ray.search.preparation import Screen
 from dpo_ray.search.running import prepare_and_search
 from dpo_ray.tracking.console import SweepConsole
 from dpo_ray.tracking.earlier import JOURNAL, earlier_sweep
@@ -50,7 +51,9 @@ def _run(plan: Plan, inputs: Inputs, console: Console) -> None:
         journal.subscribe(screen)
         journal.append(_first_line(plan))
         try:
-            prepare_and_search(plan, inputs, journal, screen.stage, mirror.start)
+            prepare_and_search(
+                plan, inputs, journal, Screen(screen.stage, screen.progress), mirror.start
+            )
         except DpoRayError as error:
             problem = error
         from dpo_ray.report.closing import close_journal  # figures: of no use before the end

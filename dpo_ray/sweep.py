@@ -5,16 +5,19 @@ Imports nothing heavy: a wrong file is refused, and a dry run shown, within a se
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 
 from dpo_ray.cluster.resources import measure_local
 from dpo_ray.cost import estimate_seconds
-from dpo_ray.errors import DpoRayError
+from dpo_ray.exits import errors_on_screen
 from dpo_ray.plan import Available, Plan, check_resources, make_plan
-from dpo_ray.reference.model import model_folder, parameter_count
+from dpo_ray.reference.locating import folder_if_there
+from dpo_ray.reference.model import parameter_count
 from dpo_ray.report.plan_table import print_plan
+from dpo_ray.tracking.mlflow_server import reachable
 
 HELP = """Search a space for the configuration your preference data wants.
 
@@ -36,19 +39,23 @@ failures; 6 locked by a live sweep; 7 tracking or cluster unreachable; 130 inter
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+SweepFile = Annotated[Path, typer.Option("--sweep", help="Everything else about the run.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the sweep file."),
+]
+Store = Annotated[
+    Path, typer.Option(help="Where journals, adapters, cache and MLflow's database lie.")
+]
+DEFAULT_SWEEP = Path("sweeps/local.yaml")
+
+
 @app.command(help=HELP)
 def sweep(
     space: Annotated[Path, typer.Argument(help="What is searched: a file of search_spaces/.")],
-    sweep_file: Annotated[
-        Path, typer.Option("--sweep", help="Everything else about the run.")
-    ] = Path("sweeps/local.yaml"),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the sweep file."),
-    ] = None,
-    store: Annotated[
-        Path, typer.Option(help="Where journals, adapters, cache and MLflow's database lie.")
-    ] = Path("store"),
+    sweep_file: SweepFile = DEFAULT_SWEEP,
+    overrides: Overrides = None,
+    store: Store = Path("store"),
     name: Annotated[
         str | None,
         typer.Option(help="Name of this sweep.", show_default="the space's + a hash of the plan"),
@@ -58,16 +65,12 @@ def sweep(
     ] = False,
 ) -> None:
     """Run the command line; the text of --help stands in HELP."""
-    try:
+    with errors_on_screen():
         plan = make_plan(space, sweep_file, overrides or [], store, name)
         if dry_run:
             show_plan(plan, Console())
         else:
             start(plan, Console())
-    except DpoRayError as error:
-        screen = Console(stderr=True)
-        screen.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(error.exit_code) from None
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -77,7 +80,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         DpoRayError: it asks for more than there is.
     """
     placement = check_resources(plan, _available(plan))
-    parameters = parameter_count(model_folder(plan.sweep.model.name))
+    folder = folder_if_there(plan.sweep.model, plan.store / "cache")
+    parameters = parameter_count(folder) if folder else None
     print_plan(plan, placement, estimate_seconds(plan, parameters, placement), console)
 
 
@@ -93,6 +97,8 @@ def start(plan: Plan, console: Console) -> None:
         from dpo_ray.cluster.session import knock
 
         knock(plan.sweep.cluster.address)
+    if urlsplit(plan.sweep.tracking.uri or "").scheme in ("http", "https"):
+        reachable(str(plan.sweep.tracking.uri))
     from dpo_ray.search.inputs import check_inputs
 
     inputs = check_inputs(plan.sweep, plan.store)

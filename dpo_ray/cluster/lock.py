@@ -25,3 +25,15 @@ def sweep_lock(folder: Path) -> Iterator[None]:
                 "wait for it, or choose another --name"
             ) from None
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a live process runs the sweep of this folder."""
+    try:
+        with (folder / "lock").open("r") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

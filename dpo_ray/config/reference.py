@@ -32,7 +32,8 @@ class SftConfig(BaseModel):
     gradient_accumulation: Annotated[int, Field(ge=1)] = 1
     """Forward passes that share one optimizer step."""
     completion_only: bool = True
-    """Learn the completions alone; false learns the prompts as well."""
+    """Learn the completions alone, where texts have prompt and completion; false learns the prompts
+    as well. Of messages and text every token is learned."""
     lr_scheduler: Literal["linear", "cosine", "constant"] = "cosine"
     """How the learning rate falls after warm-up."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -1,9 +1,9 @@
 """What only shows when both files, or the disk, are looked at together."""
 
-import os
-
+from dpo_ray.config.data import DataConfig
 from dpo_ray.config.document import Document
 from dpo_ray.config.findings import together
+from dpo_ray.config.sources import ALLOWED, choice_problems, source_problem
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.config.wording import problem, show
@@ -26,9 +26,15 @@ def refuse_misleading(sweep: SweepConfig, space: SearchSpace, sweep_file: Docume
             "use win_rate"
         )
         problems.append(problem(sweep_file, ("objective", "metric"), rule))
-    source = sweep.data.source
-    if source != "embedded" and "://" not in source and not os.path.isfile(source):
-        rule = f"no such file, got {show(source)}; allowed: embedded, or a JSONL file"
-        problems.append(problem(sweep_file, ("data", "source"), rule))
+    for key, rule in source_problems(sweep.data):
+        problems.append(problem(sweep_file, ("data", key), rule))
     if problems:
         raise together(problems)
+
+
+def source_problems(data: DataConfig) -> list[tuple[str, str]]:
+    """Return pairs of a key below data and the rule it certainly breaks."""
+    rule = source_problem(data.source)
+    if rule is not None:
+        return [("source", f"{rule}, got {show(data.source)}; allowed: {ALLOWED}")]
+    return choice_problems(data.source, data.config, data.split, data.revision)

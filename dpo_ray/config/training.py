@@ -61,7 +61,7 @@ class TrainingConfig(BaseModel):
     """Peak learning rate. The embedded toy wants about 2e-3, LoRA on a real model 5e-6 or so."""
     mode: Literal["lora", "full"] = "lora"
     """lora trains an adapter on frozen weights; full trains all weights, with a frozen copy of them
-    as the reference, so about six times the memory."""
+    as the reference: about five times the memory of the weights, without activations."""
     lora_rank: Annotated[int, Field(ge=1)] = 8
     """Rank of the adapter's update matrices."""
     lora_alpha: Annotated[int, Field(ge=1)] = 16

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,15 @@ def content_key(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def folder_digest(folder: Path) -> str:
-    """Return the sha256 over names and bytes of a folder's files: a model's identity."""
+def folder_digest(folder: Path, skip: Sequence[str] = ()) -> str:
+    """Return the sha256 over names and bytes of a folder's files: a model's identity.
+
+    Files that match a pattern of `skip` do not count.
+    """
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if any(path.match(pattern) for pattern in skip):
+            continue
         digest.update(str(path.relative_to(folder)).encode() + b"\0")
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -1,92 +1,132 @@
-"""From a source on disk to checked preference pairs, before any model is loaded."""
+"""From a source to checked preference pairs on disk, before any model is loaded."""
 
-import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dpo_ray.data.checks import (
-    COLUMNS,
-    Format,
-    Problem,
-    detect_format,
-    find_problem,
-    is_identical_pair,
-)
-from dpo_ray.data.reading import read_table
+from dpo_ray.config.data import ColumnsConfig, DataConfig
+from dpo_ray.data.cache import content_key
+from dpo_ray.data.checking import Checked, check_rows
+from dpo_ray.data.checks import COLUMNS, Format, detect_format
+from dpo_ray.data.reading import quiet_datasets, read_source
+from dpo_ray.data.report import RowReport
+from dpo_ray.data.rows import load_report, write_rows
+from dpo_ray.data.source import Source, find_source
 from dpo_ray.errors import DataError
 
-SHOWN_PROBLEMS = 5
+RULES = 1
+"""Raised whenever the same source would give other rows: kept rows of older rules are left."""
+FROM_ROWS = ("columns", "limit", "validation", "test")
+"""Settings of data that decide on the rows; others decide on tokens."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Checked rows of one source, in file order.
+    """Checked rows of one source.
 
     Attributes:
-        rows: dicts of prompt, chosen, rejected (strings, or lists of messages) and `row`, the
-            row's number in the source counted from 1.
-        format: standard strings or conversational lists.
-        counts: rows read, kept, and dropped per reason.
-        digest: sha256 of the source's bytes.
+        folder: a dataset per split, see `rows.write_rows`.
+        report: counts, findings and splits.
     """
 
-    rows: list[dict[str, Any]]
-    format: Format
-    counts: dict[str, int]
-    digest: str
+    folder: Path
+    report: RowReport
 
 
-def read_pairs(path: Path, limit: int | None = None) -> Pairs:
-    """Read and check a JSON-lines file of preference pairs.
+def read_pairs(data: DataConfig, cache: Path) -> Pairs:
+    """Read, check, split and keep the pairs, or find them in the cache.
+
+    Nothing is written to the cache unless every row passed.
 
     Raises:
-        DataError: the file is missing or unreadable, a column is missing, a row breaks a rule
-            of `checks.find_problem`, or no row is left. The text names file and rows.
+        DataError: the source is missing or unreadable, a column is missing, a row breaks a rule
+            of `checks.check_row`, or no row is left. The text names source and rows.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: data.source must be an existing JSONL file, found none")
-    table = read_table(path)
-    _refuse_missing_columns(path, table.column_names)
-    rows = [
-        {column: row[column] for column in COLUMNS} | {"row": number}
-        for number, row in enumerate(table, start=1)
-    ]
-    rows = rows[:limit]
-    if not rows:
-        raise DataError(f"{path}: at least one row is needed, the file has none")
-    expected = detect_format(rows[0])
-    _refuse_problems(path, [find_problem(row["row"], row, expected) for row in rows])
-    kept = [row for row in rows if not is_identical_pair(row)]
-    if not kept:
-        raise DataError(
-            f"{path}: no row is left: in all {len(rows)} rows chosen equals rejected, "
-            "so there is nothing to prefer"
+    with quiet_datasets(), tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch:
+        source = find_source(
+            data.source,
+            config=data.config,
+            split=data.split,
+            revision=data.revision,
+            scratch=Path(scratch),
         )
-    counts = {"read": len(rows), "identical_pair": len(rows) - len(kept)}
-    return Pairs(kept, expected, counts, _file_digest(path))
+        target = cache / f"rows-{rows_key(source.digest, data)}"
+        if not target.is_dir():
+            _write(source, data, target, Path(scratch))
+    return Pairs(target, load_report(target))
 
 
-def _refuse_missing_columns(path: Path, found: Sequence[str]) -> None:
-    missing = [column for column in COLUMNS if column not in found]
+def rows_key(digest: str, data: DataConfig) -> str:
+    """Hash what the kept rows depend on."""
+    early = data.warnings.model_dump(include={"identical_pair", "duplicate_pair"})
+    settings = data.model_dump(include=set(FROM_ROWS))
+    contradicting = data.warnings.contradicting_pair
+    return content_key(
+        {"rules": RULES, "source": digest, "warnings": [early, contradicting], **settings}
+    )
+
+
+def _write(source: Source, data: DataConfig, target: Path, scratch: Path) -> None:
+    table = renamed(source, read_source(source, scratch, data.limit), data.columns)
+    if len(table) == 0:
+        raise DataError(f"{source.name}: at least one row is needed, the source has none")
+    expected = detect_format(table[0], table.column_names)
+    _refuse_strings_with_tools(source, expected)
+    checked = check_rows(source.name, iter(table), expected, data.warnings)
+    write_rows(target, iter(table), checked, expected, data, _report_of(source, expected, checked))
+
+
+def renamed(source: Source, table: Any, columns: ColumnsConfig) -> Any:
+    """Return the table with our own column names, and no other columns.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    theirs = {ours: name for ours, name in columns.model_dump().items() if name is not None}
+    found = table.column_names
+    _refuse_missing(source, found, theirs)
+    names = {ours: theirs.get(ours, ours) for ours in (*COLUMNS, "tools")}
+    names = {ours: name for ours, name in names.items() if name in found}
+    table = table.select_columns(list(names.values()))
+    return (
+        table.rename_columns({name: ours for ours, name in names.items() if name != ours})
+        if any(name != ours for ours, name in names.items())
+        else table
+    )
+
+
+def _refuse_missing(source: Source, found: Sequence[str], theirs: Mapping[str, str]) -> None:
+    needed = {ours: theirs.get(ours, ours) for ours in COLUMNS[1:]}
+    needed |= {ours: name for ours, name in theirs.items() if ours not in needed}
+    missing = [name for name in needed.values() if name not in found]
     if missing:
+        asked = " (data.columns)" if set(missing) & set(theirs.values()) else ""
         raise DataError(
-            f"{path}: columns {', '.join(COLUMNS)} are needed, {', '.join(missing)} is missing; "
-            f"found: {', '.join(found)}"
+            f"{source.name}: columns chosen and rejected are needed, prompt beside them or at the "
+            f"beginning of both; missing: {', '.join(missing)}{asked}; "
+            f"found: {', '.join(found)}; data.columns maps other names"
         )
 
 
-def _refuse_problems(path: Path, found: Sequence[Problem | None]) -> None:
-    problems = [problem for problem in found if problem is not None]
-    if not problems:
-        return
-    lines = [f"{path}: row {problem.row}: {problem.text}" for problem in problems[:SHOWN_PROBLEMS]]
-    if len(problems) > SHOWN_PROBLEMS:
-        lines.append(f"{path}: and {len(problems) - SHOWN_PROBLEMS} more rows with problems")
-    raise DataError("\n".join(lines))
+def _refuse_strings_with_tools(source: Source, expected: Format) -> None:
+    if expected.tools and not expected.conversational:
+        raise DataError(
+            f"{source.name}: tools need conversations, whose chat template shows them, "
+            "got a tools column beside strings"
+        )
 
 
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _report_of(source: Source, expected: Format, checked: Checked) -> RowReport:
+    return RowReport(
+        source=source.name,
+        digest=source.digest,
+        revision=source.revision,
+        format=str(expected),
+        read=len(checked.keep),
+        kept=int(checked.keep.sum()),
+        findings=checked.findings,
+        prompts={},
+        prompts_in_two_splits=0,
+    )

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any, Literal
 
 Split = Literal["train", "validation", "test"]
@@ -21,13 +20,3 @@ def split_of(prompt: Any, validation: float, test: float) -> Split:
     if position < test:
         return "test"
     return "validation" if position < test + validation else "train"
-
-
-def split_rows(
-    rows: Iterable[dict[str, Any]], validation: float, test: float
-) -> dict[Split, list[dict[str, Any]]]:
-    """Group rows by their prompt's split, order kept."""
-    groups: dict[Split, list[dict[str, Any]]] = {name: [] for name in SPLITS}
-    for row in rows:
-        groups[split_of(row["prompt"], validation, test)].append(row)
-    return groups

@@ -45,7 +45,7 @@ class Evaluator:
     ) -> Metrics:
         """Evaluate the unwrapped policy. Returns `eval/*` on every rank. Collective.
 
-        `as_reference()` gives the context in which `model` answers as the reference.
+        `as_reference()` gives a context that yields the model to ask as the reference.
         """
         training = model.training
         model.eval()

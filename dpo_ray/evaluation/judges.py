@@ -32,10 +32,3 @@ def vader(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
 
 
 JUDGES: dict[str, Judge] = {"vader": vader}
-
-
-def prompt_text(prompt: Any) -> str:
-    """Return what a judge reads of a prompt: the string, or the messages' texts line by line."""
-    if isinstance(prompt, str):
-        return prompt
-    return "".join(f"{message['content']}\n" for message in prompt)

@@ -45,8 +45,8 @@ def kl_of_samples(
 ) -> tuple[list[float], list[float]]:
     """Return the Rao-Blackwell and the k1 estimate for each sample of one batch.
 
-    The completions must be pure samples of the policy. `as_reference` makes `model` the
-    reference for one more forward (for LoRA: its adapter disabled).
+    The completions must be pure samples of the policy. `as_reference` yields the model that is
+    the reference for one more forward (for LoRA: `model` itself, its adapter disabled).
     """
     device = next(model.parameters()).device
     rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
@@ -57,8 +57,8 @@ def kl_of_samples(
         device=device,
     )
     policy = _logits(model, ids, attention, steps)
-    with as_reference:
-        reference = _logits(model, ids, attention, steps)
+    with as_reference as reference_model:
+        reference = _logits(reference_model, ids, attention, steps)
     blackwell = rao_blackwell_kl(policy, reference, mask)
     drawn = drawn_log_ratio(policy, reference, ids[:, -steps:], mask)
     return blackwell.tolist(), drawn.tolist()

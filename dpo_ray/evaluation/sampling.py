@@ -40,16 +40,18 @@ def sample_completions(
     prompts: Sequence[list[int]],
     decoding: Decoding,
     ranks: Ranks,
+    first_batch: int = 0,
 ) -> list[Sample]:
     """Draw one completion for each tokenized prompt; every rank gets the full list, in order.
 
     Batches are seeded by their own number, so neither the number of ranks nor the training's
-    random state moves a draw, and the training's random state is left as it was. Collective.
+    random state moves a draw, and the training's random state is left as it was.
+    `first_batch` is the number of the first batch, where these are not all prompts. Collective.
     """
     size = decoding.batch_size
     batches = [
         (number, list(prompts[start : start + size]))
-        for number, start in enumerate(range(0, len(prompts), size))
+        for number, start in enumerate(range(0, len(prompts), size), start=first_batch)
     ]
     drawn = [
         _sample_batch(model, tokenizer, batch, decoding, decoding.seed * 100_003 + number)

@@ -1,12 +1,14 @@
 """What the reference itself would say: the opponent in every trial's win rate."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Literal
 
 from dpo_ray.data.cache import new_entry
-from dpo_ray.data.prepared import Prepared, load_tokens
+from dpo_ray.data.prepared import Prepared, parts_of, validation_prompts
+from dpo_ray.data.shards import Shard
 from dpo_ray.evaluation.baseline import Baseline
 from dpo_ray.evaluation.degeneration import mean, repetition
 from dpo_ray.evaluation.judges import Judge
@@ -14,37 +16,63 @@ from dpo_ray.evaluation.sampling import Decoding, Sample, sample_completions
 from dpo_ray.evaluation.win_rate import outcomes, win_rate
 from dpo_ray.ranks import Ranks
 
+Part = Literal["baseline", "again"]
+PARTS: tuple[Part, ...] = ("baseline", "again")
+"""The sample every trial plays against, and a second one that plays against the first: a judge
+and a decoding that are fair to equals give one half (the A/A check), which is the reference's own
+row in every table."""
+SAMPLES = "samples.json"
 
-def validation_prompts(prepared: Prepared, count: int) -> tuple[list[list[int]], list[str]]:
-    """Return token ids and texts of the first `count` distinct validation prompts."""
-    rows = load_tokens(prepared, "validation").select_columns(["prompt_ids", "prompt_text"])
-    distinct = {tuple(row["prompt_ids"]): row["prompt_text"] for row in rows}
-    chosen = list(distinct.items())[:count]
-    return [list(ids) for ids, _ in chosen], [text for _, text in chosen]
 
-
-def write_completions(
+def write_completion_shard(
     prepared: Prepared,
+    shard: Shard,
     model: Any,
     tokenizer: Any,
     *,
     count: int,
     decoding: Decoding,
-    judge: Judge,
-    tie: float,
     ranks: Ranks,
 ) -> None:
-    """Sample the reference twice and judge it into `prepared.completions`. Collective.
+    """Sample a shard of the validation prompts beside `prepared.completions`. Collective.
 
-    The second sample plays against the first: a judge and a decoding that are fair to equals
-    give one half (the A/A check), which is the reference's own row in every table.
+    `count` prompts are sampled in all; a batch's draws depend on its own number alone.
     """
+    prompts, _ = validation_prompts(prepared, count)
+    decoding = decoding if shard.part == "baseline" else replace(decoding, seed=decoding.seed + 1)
+    samples = sample_completions(
+        model,
+        tokenizer,
+        prompts[shard.start : shard.stop],
+        decoding,
+        ranks,
+        first_batch=shard.start // decoding.batch_size,
+    )
+    if ranks.first:
+        with new_entry(parts_of(prepared.completions) / shard.name) as folder:
+            (folder / SAMPLES).write_text(_to_json(samples))
+
+
+def join_completions(prepared: Prepared, shards: Sequence[Shard]) -> None:
+    """Put the finished shards together into `prepared.completions`."""
+    parts = parts_of(prepared.completions)
+    with new_entry(prepared.completions) as folder:
+        for part in PARTS:
+            samples = [
+                sample
+                for shard in shards
+                if shard.part == part
+                for sample in _from_json((parts / shard.name / SAMPLES).read_text())
+            ]
+            (folder / f"{part}.json").write_text(_to_json(samples))
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def judge_completions(prepared: Prepared, *, count: int, judge: Judge, tie: float) -> None:
+    """Judge both samples and keep the opponent, and the reference's own row, in
+    `prepared.judged`."""
     prompts, texts = validation_prompts(prepared, count)
-    baseline = sample_completions(model, tokenizer, prompts, decoding, ranks)
-    other_seed = replace(decoding, seed=decoding.seed + 1)
-    again = sample_completions(model, tokenizer, prompts, other_seed, ranks)
-    if not ranks.first:
-        return
+    baseline, again = (load_samples(prepared, part) for part in PARTS)
     scores = judge(texts, [sample.text for sample in baseline])
     again_scores = judge(texts, [sample.text for sample in again])
     metrics = reference_metrics(baseline, scores, win_rate(outcomes(again_scores, scores, tie)))
@@ -55,7 +83,7 @@ def write_completions(
         scores=scores,
         length=mean([len(sample.ids) for sample in baseline]),
     )
-    with new_entry(prepared.completions) as folder:
+    with new_entry(prepared.judged) as folder:
         (folder / "baseline.json").write_text(json.dumps(asdict(record), ensure_ascii=False))
         (folder / "metrics.json").write_text(json.dumps(metrics))
 
@@ -81,4 +109,17 @@ def reference_metrics(
 
 def load_baseline(prepared: Prepared) -> Baseline:
     """Read the opponent's completions and scores."""
-    return Baseline(**json.loads((prepared.completions / "baseline.json").read_text()))
+    return Baseline(**json.loads((prepared.judged / "baseline.json").read_text()))
+
+
+def load_samples(prepared: Prepared, part: Part) -> list[Sample]:
+    """Read one of the reference's two samples."""
+    return _from_json((prepared.completions / f"{part}.json").read_text())
+
+
+def _to_json(samples: Sequence[Sample]) -> str:
+    return json.dumps([asdict(sample) for sample in samples], ensure_ascii=False)
+
+
+def _from_json(text: str) -> list[Sample]:
+    return [Sample(**sample) for sample in json.loads(text)]

@@ -5,42 +5,57 @@ from pathlib import Path
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.cache import content_key, folder_digest
-from dpo_ray.data.pairs import Pairs
 from dpo_ray.data.prepared import Prepared
 
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "generation_config.json")
+"""Files of a model's folder that have no say in how text becomes tokens."""
 
-def locate_prepared(cache: Path, sweep: SweepConfig, pairs: Pairs, model: Path) -> Prepared:
-    """Derive the three entries' folders from content: what is not named here cannot matter.
 
-    Beta, learning rate, rank, seed and loss are absent on purpose: the reference's scores do
-    not depend on them, so one preparation serves a whole sweep and the next night's.
+def locate_prepared(cache: Path, sweep: SweepConfig, rows: Path, model: Path) -> Prepared:
+    """Derive the entries' folders from content: what is not named here cannot matter.
+
+    `rows` is the entry of checked rows, `model` the reference's folder. Beta, learning rate,
+    rank, seed and loss are absent on purpose: the reference's scores do not depend on them, so
+    one preparation serves a whole sweep and the next night's.
     """
-    data, evaluation = sweep.data, sweep.evaluation
-    model_digest = folder_digest(model)
-    tokens = content_key(
+    tokens = locate_tokens(cache, sweep, rows, model)
+    evaluation, held = sweep.evaluation, sweep.model
+    scores = content_key(
         {
-            "rows": pairs.digest,
-            "format": pairs.format,
-            "limit": data.limit,
-            "split": [data.validation, data.test],
-            "tokenizer": model_digest,
-            "max_length": data.max_length,
-            "trl": version("trl"),
-            "transformers": version("transformers"),
+            "tokens": tokens.name,
+            "model": folder_digest(model),
+            "held": held.model_dump(include={"dtype", "attention", "quantization"}),
         }
     )
-    scores = content_key({"tokens": tokens, "model": model_digest, "dtype": sweep.model.dtype})
     decoding = evaluation.model_dump(include={"max_new_tokens", "temperature", "top_p", "seed"})
     completions = content_key(
         {
             "scores": scores,
             "prompts": evaluation.prompts,
             "decoding": decoding | {"batch_size": evaluation.batch_size},
-            "judge": evaluation.judge.model_dump(),
         }
     )
+    judged = content_key({"completions": completions, "judge": evaluation.judge.model_dump()})
     return Prepared(
-        tokens=cache / f"tokens-{tokens}",
+        tokens=tokens,
         scores=cache / f"scores-{scores}",
         completions=cache / f"completions-{completions}",
+        judged=cache / f"judged-{judged}",
     )
+
+
+def locate_tokens(cache: Path, sweep: SweepConfig, rows: Path, model: Path) -> Path:
+    """Derive the entry of tokens: models that share a tokenizer share it."""
+    warnings = sweep.data.warnings
+    key = content_key(
+        {
+            "rows": rows.name,
+            "tokenizer": folder_digest(model, skip=WEIGHTS),
+            "max_length": sweep.data.max_length,
+            "cut": warnings.cut_completion,
+            "long": warnings.long_prompt,
+            "trl": version("trl"),
+            "transformers": version("transformers"),
+        }
+    )
+    return cache / f"tokens-{key}"

@@ -1,17 +1,18 @@
-"""Which model, and how it is brought into a worker's memory."""
+"""A model's folder, and how it is brought into a worker's memory."""
 
 import contextlib
+import json
+import math
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dpo_ray.config.model import EMBEDDED, SMOLLM2
 from dpo_ray.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
-
-EMBEDDED = "embedded"
 
 
 def model_folder(name: str) -> Path:
@@ -25,8 +26,8 @@ def model_folder(name: str) -> Path:
     folder = Path(name).expanduser().resolve()
     if not (folder / "config.json").is_file():
         raise ConfigError(
-            f"model.name must be '{EMBEDDED}' or a local model folder with a config.json, "
-            f"got {name!r}"
+            f"model.name must be {EMBEDDED}, {SMOLLM2}, a local folder with a config.json, a .gguf "
+            f"file or a hub id (organisation/name), got {name!r}"
         )
     if not list(folder.glob("*.safetensors")):
         raise ConfigError(f"model.name: {folder} holds no *.safetensors, the only weights read")
@@ -35,9 +36,6 @@ def model_folder(name: str) -> Path:
 
 def parameter_count(folder: Path) -> int:
     """Count parameters from the headers of the safetensors files, without loading a weight."""
-    import json
-    import math
-
     total = 0
     for path in folder.glob("*.safetensors"):
         with path.open("rb") as stream:
@@ -46,30 +44,63 @@ def parameter_count(folder: Path) -> int:
     return total
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
     """Load the tokenizer; its pad token falls back to the end-of-sequence token, as in TRL."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # False is said, not left out: unset, transformers asks at the terminal.
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def load_model(folder: Path, dtype: str, device: "torch.device") -> Any:
+def load_model(
+    folder: Path,
+    dtype: str,
+    device: "torch.device",
+    *,
+    attention: str = "sdpa",
+    quantization: str = "none",
+    trust_remote_code: bool = False,
+) -> Any:
     """Load the causal language model in evaluation mode, in `dtype`, on `device`.
 
     Its own generation defaults are dropped: a repetition penalty from its folder would bend
     every draw, and no sample would be one of the policy itself.
+
+    Raises:
+        ConfigError: transformers refuses it: an unknown architecture, or an implementation of
+            attention or a quantization whose package is missing or does not fit.
     """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, dtype), use_safetensors=True
-    )
+    from dpo_ray.reference.quantization import keep_as_quantized, nf4_options
+
+    options = nf4_options(getattr(torch, dtype), device) if quantization == "nf4" else {}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            attn_implementation=attention,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            **options,
+        )
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"model.name: {folder} does not load with model.attention {attention} and "
+            f"model.quantization {quantization}: {_first_line(error)}"
+        ) from error
     model.generation_config = GenerationConfig()
+    if options:
+        return keep_as_quantized(model).eval()
     return model.to(device).eval()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def autocast(dtype: str, device: "torch.device") -> Any:

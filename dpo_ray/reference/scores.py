@@ -1,13 +1,15 @@
 """The reference's log-probabilities of every pair, once for all trials."""
 
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from dpo_ray.data.cache import new_entry
-from dpo_ray.data.prepared import SCORE_COLUMNS, Prepared, load_tokens, write_splits
-from dpo_ray.data.split import SPLITS, Split
+from dpo_ray.data.prepared import SCORE_COLUMNS, Prepared, join_shards, load_tokens, parts_of
+from dpo_ray.data.shards import Shard
+from dpo_ray.data.split import SPLITS
 from dpo_ray.evaluation.logps import collator_for, pair_logps
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import autocast, scoring_head
@@ -33,8 +35,9 @@ def score_rows(
     return [pair for batch in ranks.collect(scored) for pair in batch]
 
 
-def write_scores(
+def write_score_shard(
     prepared: Prepared,
+    shard: Shard,
     model: Any,
     tokenizer: Any,
     *,
@@ -42,18 +45,27 @@ def write_scores(
     dtype: str,
     batch_size: int,
     ranks: Ranks,
-) -> None:
-    """Score all splits with the bare reference model into `prepared.scores`. Collective."""
+) -> int:
+    """Score one shard with the bare reference, beside `prepared.scores`. Collective.
+
+    Returns how often the reference was run forward, over all ranks: once a batch.
+    """
     collator = collator_for(tokenizer, max_length)
     device = next(model.parameters()).device
-    splits: dict[Split, Any] = {}
+    rows = load_tokens(prepared, shard.part).select(range(shard.start, shard.stop)).to_list()
     with scoring_head(model), autocast(dtype, device):
-        for name in SPLITS:
-            rows = load_tokens(prepared, name).to_list()
-            splits[name] = _columns(score_rows(model, rows, collator, batch_size, ranks))
+        scores = score_rows(model, rows, collator, batch_size, ranks)
     if ranks.first:
-        with new_entry(prepared.scores) as folder:
-            write_splits(folder, splits)
+        with new_entry(parts_of(prepared.scores) / shard.name) as folder:
+            _columns(scores).save_to_disk(str(folder))
+    return -(-len(rows) // batch_size)
+
+
+def join_scores(prepared: Prepared, shards: Sequence[Shard]) -> None:
+    """Put the finished shards together into `prepared.scores`."""
+    with new_entry(prepared.scores) as folder:
+        join_shards(prepared.scores, shards, folder, SPLITS)
+    shutil.rmtree(parts_of(prepared.scores), ignore_errors=True)
 
 
 def _columns(pairs: list[tuple[float, float]]) -> Any:

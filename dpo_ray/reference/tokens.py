@@ -1,89 +1,82 @@
-"""Tokenizing, once, exactly as DPOTrainer would in every trial."""
+"""The cache entry of token ids: written shard by shard, then put together."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from dpo_ray.data.cache import new_entry
-from dpo_ray.data.prepared import TOKEN_COLUMNS, write_splits
-from dpo_ray.data.split import Split
+from dpo_ray.data.prepared import REPORT, TOKEN_COLUMNS, join_shards, parts_of
+from dpo_ray.data.rows import load_rows
+from dpo_ray.data.shards import Shard
+from dpo_ray.data.split import SPLITS
 from dpo_ray.errors import DataError
-from dpo_ray.evaluation.judges import prompt_text
+from dpo_ray.ranks import Ranks
+from dpo_ray.reference.token_report import Dropping, report_on
+from dpo_ray.reference.tokenizing import tokenize
 
-Rows = Sequence[dict[str, Any]]
+LENGTHS = "lengths.npy"
 
 
-def write_tokens(
-    target: Path, splits: Mapping[Split, Rows], tokenizer: Any, max_length: int
+def write_token_shard(
+    rows: Path, entry: Path, shard: Shard, tokenizer: Any, dropping: Dropping, ranks: Ranks
 ) -> None:
-    """Tokenize every split into the cache entry `target`.
+    """Tokenize one shard of the checked rows beside `entry`, shared among the ranks. Collective.
 
     Raises:
-        DataError: a split is left without rows, so training or judging would have nothing.
+        DataError: the chat template refuses a row, or there is none. On every rank.
     """
-    tokenized = {name: tokenize(name, rows, tokenizer, max_length) for name, rows in splits.items()}
-    counts: dict[str, int] = {name: len(dataset) for name, dataset in tokenized.items()}
-    rows_before = sum(len(rows) for rows in splits.values())
-    counts["prompt_over_max_length"] = rows_before - sum(counts.values())
-    counts["completion_cut"] = sum(_cut_rows(each, max_length) for each in tokenized.values())
-    with new_entry(target) as folder:
-        write_splits(folder, tokenized)
-        (folder / "counts.json").write_text(json.dumps(counts))
-
-
-def tokenize(name: str, rows: Rows, tokenizer: Any, max_length: int) -> Any:
-    """Return a dataset of token ids, row numbers and prompt texts, long prompts dropped.
-
-    TRL's own preparation does the work, so stock DPOTrainer would see the same ids: it reads
-    nothing of the trainer but the tokenizer and these arguments.
-    """
-    import datasets
-    from trl import DPOTrainer
-
-    if not rows:
-        raise _too_few(name, "the split has no prompt")
-    raw = datasets.Dataset.from_list(
-        [{**row, "prompt_text": prompt_text(row["prompt"])} for row in rows]
-    )
-    arguments = SimpleNamespace(
-        dataset_num_proc=None, max_length=max_length, truncation_mode="keep_start"
-    )
-    trainer = SimpleNamespace(_tokenizer=tokenizer)
-    with _alone():
-        dataset = DPOTrainer._prepare_dataset(trainer, raw, tokenizer, arguments, name)
-    if len(dataset) == 0:
-        raise _too_few(name, f"every prompt has data.max_length={max_length} tokens or more")
-    return dataset.select_columns([*TOKEN_COLUMNS, "row", "prompt_text"])
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Take this process for a single one: TRL lets ranks tokenize in turns, by barriers.
-
-    Here one rank tokenizes and the others wait elsewhere, so a barrier would last for ever.
-    """
-    from accelerate import DistributedType, PartialState
-
-    state = PartialState()
-    kind, state.distributed_type = state.distributed_type, DistributedType.NO
+    own = load_rows(rows, shard.part).select(range(shard.start, shard.stop)).to_list()
+    share = -(-len(own) // ranks.world)
+    own = own[ranks.rank * share : (ranks.rank + 1) * share]
     try:
-        yield
-    finally:
-        state.distributed_type = kind
+        tokenized, problem = tokenize(own, tokenizer), None
+    except DataError as error:
+        tokenized, problem = [], error
+    # Agreed before it is raised: ranks that wait in a collective would wait for ever.
+    for found in ranks.gather(problem):
+        if found is not None:
+            raise found
+    everything = [row for part in ranks.gather(tokenized) for row in part]
+    if ranks.first:
+        with new_entry(parts_of(entry) / shard.name) as folder:
+            _save(folder, everything, dropping)
 
 
-def _too_few(name: str, reason: str) -> DataError:
-    return DataError(
-        f"the {name} split needs at least one row, but {reason}; "
-        "add rows, or change data.validation, data.test or data.max_length"
+def join_tokens(entry: Path, shards: Sequence[Shard], dropping: Dropping) -> None:
+    """Put the finished shards together into `entry`, with a report on lengths and losses.
+
+    Raises:
+        DataError: a finding whose action is stop, or a split is left without rows.
+    """
+    parts = parts_of(entry)
+    report = report_on(
+        [(shard.part, np.load(parts / shard.name / LENGTHS)) for shard in shards], dropping
     )
+    with new_entry(entry) as folder:
+        join_shards(entry, shards, folder, SPLITS)
+        (folder / REPORT).write_text(report.model_dump_json(indent=2))
+    shutil.rmtree(parts, ignore_errors=True)
 
 
-def _cut_rows(dataset: Any, max_length: int) -> int:
-    return sum(
-        len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) > max_length
-        for row in dataset
+def _save(folder: Path, rows: Sequence[dict[str, Any]], dropping: Dropping) -> None:
+    lengths = np.array(
+        [[row["row"], *(len(row[name]) for name in TOKEN_COLUMNS)] for row in rows], dtype=np.int32
     )
+    np.save(folder / LENGTHS, lengths)
+    kept = [row for row, stays in zip(rows, dropping.keeps(lengths), strict=True) if stays]
+    if kept:  # an empty dataset would lose its columns on disk
+        _dataset(kept).save_to_disk(str(folder))
+
+
+def _dataset(rows: Sequence[dict[str, Any]]) -> Any:
+    import datasets
+
+    features: dict[str, Any] = {
+        **dict.fromkeys(TOKEN_COLUMNS, datasets.List(datasets.Value("int32"))),
+        "row": datasets.Value("int64"),
+        "prompt_text": datasets.Value("string"),
+    }
+    return datasets.Dataset.from_list(list(rows), features=datasets.Features(features))

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dpo_ray.config.redaction import redact
+from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.resolving import describe
 from dpo_ray.config.space import CategoricalParameter, Parameter
 from dpo_ray.config.sweep import SweepConfig
@@ -59,8 +60,11 @@ def _facts(rows: list[Row]) -> Table:
 
 def _work(sweep: SweepConfig) -> Iterator[Row]:
     search, training, evaluation = sweep.search, sweep.training, sweep.evaluation
-    yield "stages", "prepare (what is cached is reused), search, report"
+    tuned = "fine-tune the reference, " if sweep.reference.sft is not None else ""
+    yield "stages", f"{tuned}prepare (what is cached is reused), search, report"
     yield "model", f"{sweep.model.name}, {sweep.model.dtype}, LoRA on {_modules(sweep)}"
+    if sweep.reference.sft is not None:
+        yield "reference", _fine_tuning(sweep.reference.sft)
     yield "pairs", f"{sweep.data.source}, up to {sweep.data.max_length} tokens"
     yield (
         "trials",
@@ -71,6 +75,12 @@ def _work(sweep: SweepConfig) -> Iterator[Row]:
     judged = f"{evaluation.prompts} prompts by {evaluation.judge.type}"
     yield "measured", f"at {rungs} of its steps, on {judged}{_stopping(sweep)}"
     yield "objective", f"{sweep.objective.direction} {sweep.objective.metric}"
+
+
+def _fine_tuning(sft: SftConfig) -> str:
+    length = f"{sft.max_steps} steps" if sft.max_steps else f"{sft.epochs:g} epochs, in steps"
+    texts = sft.source or "the chosen answers"
+    return f"the model after SFT ({sft.mode}): {length} of {sft.batch_size} texts, {texts}"
 
 
 def _modules(sweep: SweepConfig) -> str:

@@ -131,8 +131,9 @@ def _best(rows: list[RankedRow], metric: str) -> list[str]:
 def _places(
     rows: list[RankedRow], uri: str, figure: Path | None, experiment: str | None
 ) -> list[str]:
-    adapters = [row.trial.adapter for row in rows if row.is_best and row.trial]
-    places = [f"Adapter:  {folder}" for folder in adapters if folder]
+    best = next((row.trial for row in rows if row.is_best), None)
+    saved = {"Adapter:  ": best and best.adapter, "Model:    ": best and best.model}
+    places = [f"{label}{folder}" for label, folder in saved.items() if folder]
     if figure is not None:
         places.append(f"Figure:   {figure}")
     places.append(f"Compare:  {ui_command(uri)}")

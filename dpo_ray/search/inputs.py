@@ -1,39 +1,51 @@
 """What a sweep starts from, checked before anything is created or anything heavy imported."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.pairs import Pairs, read_pairs
-from dpo_ray.data.prepared import Prepared
 from dpo_ray.reference.keys import locate_prepared
-from dpo_ray.reference.model import EMBEDDED, model_folder
-from dpo_ray.training.jobs import ModelSpec
+from dpo_ray.reference.locating import locate_model
+from dpo_ray.training.jobs import ModelSpec, Preparation
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Checked rows, the model, and where prepared results lie."""
+    """Checked rows, and the model that is fine-tuned or is the reference as it stands."""
 
     pairs: Pairs
     model: ModelSpec
-    prepared: Prepared
+    revision: str | None
+    """Commit of a hub model."""
+    cache: Path
 
 
-def check_inputs(sweep: SweepConfig, store: Path) -> Inputs:
-    """Read and check data and model folder, and say where prepared results lie.
+def check_inputs(sweep: SweepConfig, store: Path, shared: bool = False) -> Inputs:
+    """Read and check data and model. `shared`: other nodes must see the model's files, too.
 
     Raises:
         DataError: rows that cannot be trained on.
-        ConfigError: no such model folder.
+        ConfigError: no such model.
     """
-    folder = model_folder(sweep.model.name)
-    pairs = read_pairs(_source(sweep.data.source), sweep.data.limit)
-    prepared = locate_prepared(store / "cache", sweep, pairs, folder)
-    return Inputs(pairs, ModelSpec(folder, sweep.model.dtype), prepared)
+    cache = store / "cache"
+    located = locate_model(sweep.model, cache, shared)
+    pairs = read_pairs(sweep.data, cache)
+    held = sweep.model
+    spec = ModelSpec(
+        located.folder, held.dtype, held.attention, held.quantization, held.trust_remote_code
+    )
+    return Inputs(pairs, spec, located.revision, cache)
 
 
-def _source(name: str) -> Path:
-    if name == EMBEDDED:
-        return model_folder(EMBEDDED).parent / "pairs.jsonl"
-    return Path(name).expanduser().resolve()
+def preparation(inputs: Inputs, sweep: SweepConfig, reference: Path | None = None) -> Preparation:
+    """Return what is to be prepared for the reference: a fine-tuned model's folder, or the
+    model itself."""
+    model = inputs.model if reference is None else replace(inputs.model, folder=reference)
+    return Preparation(
+        model=model,
+        rows=inputs.pairs.folder,
+        prepared=locate_prepared(inputs.cache, sweep, inputs.pairs.folder, model.folder),
+        data=sweep.data,
+        evaluation=sweep.evaluation,
+    )

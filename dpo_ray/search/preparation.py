@@ -1,73 +1,174 @@
 """The stage before the search: data and reference, computed once or found."""
 
-import time
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.data.prepared import reference_metrics_of, token_counts
-from dpo_ray.data.split import split_rows
+from dpo_ray.data.prepared import (
+    missing_shards,
+    reference_metrics_of,
+    token_report,
+    validation_prompts,
+)
+from dpo_ray.data.report import DataReport
+from dpo_ray.data.rows import load_report, row_counts
+from dpo_ray.data.shards import Shard, plan_shards
+from dpo_ray.data.waiting import making
+from dpo_ray.errors import PreparationFailed
 from dpo_ray.search.ending import fatal_error
-from dpo_ray.search.inputs import Inputs
-from dpo_ray.slots.pool import SlotPool
+from dpo_ray.search.how_far import HowFar
 from dpo_ray.tracking import records
-from dpo_ray.training.jobs import PrepareJob, TrialJob
+from dpo_ray.training.jobs import JoinJob, Outcome, Preparation, ShardJob, Stage, TrialJob
+
+STAGES: tuple[tuple[Stage, ...], ...] = (("tokens",), ("scores", "completions"), ("judged",))
+"""What may be made at the same time, in the order in which one needs the other."""
+AnyJob = TypeVar("AnyJob", ShardJob, JoinJob)
 
 
-def prepare_once(
-    inputs: Inputs, sweep: SweepConfig, pool: SlotPool, check: Callable[[], None] = lambda: None
-) -> records.Prepared:
-    """Fill the missing cache entries by one job on the pool, none if all are there.
+class Workers(Protocol):
+    """Whoever does jobs, in any order, and yields each one's end: a pool, or this process."""
 
-    `check` is called while the job runs; what it raises ends the waiting.
+    def run_all(
+        self, jobs: Iterable[AnyJob], check: Callable[[], None]
+    ) -> Iterator[tuple[AnyJob, Outcome]]:
+        """Do the jobs."""
+        ...
+
+
+@dataclass
+class Screen:
+    """Where the preparation says what it does: `stage` a new beginning, `progress` how far."""
+
+    stage: Callable[[str], None] = lambda _: None
+    progress: Callable[[str], None] = lambda _: None
+    check: Callable[[], None] = lambda: None
+    """Called while it waits; what it raises ends the preparation."""
+
+
+@dataclass
+class Done:
+    """What the preparation cost: nothing, where everything was found."""
+
+    made: list[Stage] = field(default_factory=list)
+    forwards: int = 0
+    """Batches of pairs that the reference was run on."""
+
+    def together_with(self, later: "Done") -> "Done":
+        """Add up two parts of a preparation."""
+        return Done([*self.made, *later.made], self.forwards + later.forwards)
+
+
+def prepare(
+    shared: Preparation,
+    workers: Workers,
+    screen: Screen,
+    stages: Sequence[Sequence[Stage]] = STAGES,
+) -> Done:
+    """Make the entries that are missing, by jobs on the workers; go on where a dead one stopped.
 
     Raises:
-        DataError: a split is left without rows.
+        DataError: a row cannot be tokenized, or a split is left without rows.
+        PreparationFailed: a job broke.
         ClusterUnreachable: the workers died.
     """
-    began = time.time()
-    reused = inputs.prepared.complete
-    if not reused:
-        outcome = pool.run(_job(inputs, sweep), check)
-        if outcome.state == "FAILED":
-            raise fatal_error(outcome)
-    counts = token_counts(inputs.prepared)
-    kept = counts["train"] + counts["validation"] + counts["test"]
+    done = Done()
+    for group in stages:
+        entries = {stage: shared.prepared.entries[stage] for stage in group}
+        if not all(entry.is_dir() for entry in entries.values()):
+            with making(list(entries.values()), screen.check, screen.stage):
+                for stage, outcome in _make(shared, workers, screen, group):
+                    done.made += [stage] * (stage not in done.made)
+                    done.forwards += outcome.forwards
+        for entry in entries.values():
+            os.utime(entry)  # when it was last of use: `dpo-ray cache` prunes by it
+    return done
+
+
+def data_report(shared: Preparation) -> DataReport:
+    """Return all that is known of the pairs, once they are tokenized."""
+    return DataReport(rows=load_report(shared.rows), tokens=token_report(shared.prepared))
+
+
+def prepared_record(shared: Preparation, done: Done, seconds: float) -> records.Prepared:
+    """Return the journal's line about what is ready."""
+    report = data_report(shared)
+    entries = shared.prepared.entries
     return records.Prepared(
-        rows={**inputs.pairs.counts, "kept": kept, **counts},
-        hashes={
-            "data": inputs.pairs.digest,
-            "tokens": inputs.prepared.tokens.name,
-            "scores": inputs.prepared.scores.name,
-            "completions": inputs.prepared.completions.name,
+        rows={
+            "read": report.rows.read,
+            **{found.reason: found.count for found in report.findings},
+            "kept": report.kept,
+            **report.tokens.rows,
         },
-        reused=reused,
-        seconds=time.time() - began,
-        reference=reference_metrics_of(inputs.prepared),
+        hashes={
+            "data": report.rows.digest,
+            "rows": shared.rows.name,
+            **{stage: entry.name for stage, entry in entries.items()},
+        },
+        reused=not done.made,
+        seconds=seconds,
+        forwards=done.forwards,
+        reference=reference_metrics_of(shared.prepared),
     )
 
 
-def trial_template(inputs: Inputs, sweep: SweepConfig, folder: Path) -> TrialJob:
+def trial_template(
+    sweep: SweepConfig, shared: Preparation, folder: Path, node_cache: Path | None = None
+) -> TrialJob:
     """Return what all trials of the sweep have in common."""
     return TrialJob(
-        model=inputs.model,
-        prepared=inputs.prepared,
+        model=shared.model,
+        prepared=shared.prepared,
         training=sweep.training,
         evaluation=sweep.evaluation,
         max_length=sweep.data.max_length,
         folder=folder / "trials",
+        node_cache=node_cache,
     )
 
 
-def _job(inputs: Inputs, sweep: SweepConfig) -> PrepareJob:
-    splits: dict[Any, list[dict[str, Any]]] = {
-        **split_rows(inputs.pairs.rows, sweep.data.validation, sweep.data.test)
-    }
-    return PrepareJob(
-        model=inputs.model,
-        prepared=inputs.prepared,
-        splits=splits,
-        max_length=sweep.data.max_length,
-        evaluation=sweep.evaluation,
-    )
+def _make(
+    shared: Preparation, workers: Workers, screen: Screen, group: Sequence[Stage]
+) -> Iterator[tuple[Stage, Outcome]]:
+    # Looked up under the lock: whoever held it before may have made them.
+    missing = [stage for stage in group if not shared.prepared.entries[stage].is_dir()]
+    shards = {stage: _shards(shared, stage) for stage in missing}
+    todo = [
+        ShardJob(shared, stage, shard)
+        for stage in missing
+        for shard in missing_shards(shared.prepared.entries[stage], shards[stage])
+    ]
+    how_far = HowFar(todo)
+    for job, outcome in workers.run_all(todo, screen.check):
+        _refuse_failure(outcome)
+        screen.progress(how_far.step(job))
+        yield job.stage, outcome
+    joins = [JoinJob(shared, stage, tuple(shards[stage])) for stage in missing]
+    for join, outcome in workers.run_all(joins, screen.check):
+        _refuse_failure(outcome)
+        yield join.stage, outcome
+
+
+def _refuse_failure(outcome: Outcome) -> None:
+    if outcome.state == "COMPLETED":
+        return
+    if outcome.fatal is not None:
+        raise fatal_error(outcome)
+    raise PreparationFailed(f"nothing can be trained on: the preparation failed: {outcome.reason}")
+
+
+def _shards(shared: Preparation, stage: Stage) -> list[Shard]:
+    batch = shared.evaluation.batch_size
+    match stage:
+        case "tokens":
+            return plan_shards(row_counts(shared.rows), batch)
+        case "scores":
+            return plan_shards(token_report(shared.prepared).rows, batch)
+        case "completions":
+            prompts, _ = validation_prompts(shared.prepared, shared.evaluation.prompts)
+            return plan_shards({"baseline": len(prompts), "again": len(prompts)}, batch)
+        case "judged":
+            return []

@@ -2,21 +2,25 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
 
 import ray
 
-from dpo_ray.slots.events import Ended, Event, Logged, Started
+from dpo_ray.search.event_records import to_record
+from dpo_ray.slots.events import Ended, Event, Logged, SftLogged
 from dpo_ray.tracking.journal import Journal
-from dpo_ray.tracking.records import AnyRecord, TrainMetrics, TrialEnded, TrialStarted
 
 WAIT_S = 1.0
+ANSWER_S = 30.0
 
 
 class EventPump:
     """Follows every slot's events and appends them to the journal in each slot's own order.
 
-    `on_ended` is called, in this thread, with each trial's end.
+    One for a whole sweep, a context manager around all that its slots do. `on_ended` is called,
+    in this thread, with each trial's end.
     """
 
     def __init__(
@@ -33,19 +37,32 @@ class EventPump:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-pump", daemon=True)
 
-    def start(self) -> None:
-        """Begin to follow."""
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop following; the slots must be idle, so that nothing is left behind."""
+        self._stop.set()
+        self._thread.join()
 
     def wait_for(self, slot: str, events: int, timeout_s: float) -> bool:
         """Return once the slot's first `events` events are in the journal."""
         with self._moved:
             return self._moved.wait_for(lambda: self._seen[slot] >= events, timeout_s)
 
-    def stop(self) -> None:
-        """Stop following; the slots must be idle, so that nothing is left behind."""
-        self._stop.set()
-        self._thread.join()
+    def catch_up(self, timeout_s: float = ANSWER_S) -> None:
+        """Return once all that the slots have said so far is in the journal."""
+        for name, slot in self._slots.items():
+            seen = self._seen[name]
+            with suppress(ray.exceptions.RayError):  # the slot is gone
+                told = ray.get(slot.events.remote(seen, 0.0), timeout=timeout_s)
+                self.wait_for(name, seen + len(told), timeout_s)
 
     def _run(self) -> None:
         asked = {self._ask(name): name for name in self._slots}
@@ -64,45 +81,17 @@ class EventPump:
         return self._slots[name].events.remote(self._seen[name], WAIT_S)
 
     def _drained(self, asked: Mapping[Any, str]) -> bool:
-        fresh = [
-            (name, ray.get(self._slots[name].events.remote(self._seen[name], 0.0)))
-            for name in asked.values()
-        ]
-        for name, events in fresh:
-            self._take(name, events)
+        for name in asked.values():
+            with suppress(ray.exceptions.RayError):
+                answer = self._slots[name].events.remote(self._seen[name], 0.0)
+                self._take(name, ray.get(answer, timeout=ANSWER_S))
         return True
 
     def _take(self, name: str, events: list[Event]) -> None:
         for event in events:
-            self._journal.append(to_record(event), sync=not isinstance(event, Logged))
+            self._journal.append(to_record(event), sync=not isinstance(event, Logged | SftLogged))
             if isinstance(event, Ended):
                 self._on_ended(event)
         with self._moved:
             self._seen[name] += len(events)
             self._moved.notify_all()
-
-
-def to_record(event: Event) -> AnyRecord:
-    """Return the journal line of a slot's event."""
-    match event:
-        case Started(job=job, slot=slot, total_steps=total_steps):
-            return TrialStarted(
-                trial=job.trial,
-                params=dict(job.params),
-                origin=job.origin,
-                slot=slot,
-                folder=str(job.folder),
-                total_steps=total_steps,
-            )
-        case Logged(trial=trial, step=step, metrics=metrics):
-            return TrainMetrics(trial=trial, step=step, metrics=metrics)
-        case Ended(trial=trial, outcome=outcome):
-            return TrialEnded(
-                trial=trial,
-                state=outcome.state,
-                reason=outcome.reason,
-                step=outcome.step,
-                seconds=outcome.seconds,
-                adapter=outcome.adapter,
-                timings=outcome.timings,
-            )

@@ -1,5 +1,6 @@
 """The part of a sweep that needs a cluster: from connecting to the last trial's end."""
 
+import getpass
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,14 +9,16 @@ from pathlib import Path
 from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
 from dpo_ray.errors import NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources
+from dpo_ray.search.getting_ready import get_ready
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
-from dpo_ray.search.preparation import prepare_once, trial_template
+from dpo_ray.search.preparation import Screen, trial_template
 from dpo_ray.search.progress import Progress
+from dpo_ray.search.pump import EventPump
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
 from dpo_ray.tracking.journal import Journal, read_journal
-from dpo_ray.tracking.records import TrialEnded
+from dpo_ray.tracking.records import ReferenceEnded, TrialEnded
 from dpo_ray.tracking.state import fold
 
 
@@ -23,14 +26,14 @@ def prepare_and_search(
     plan: Plan,
     inputs: Inputs,
     journal: Journal,
-    stage: Callable[[str], None],
+    screen: Screen,
     meanwhile: Callable[[], None] = lambda: None,
     *,
     evaluate: bool = True,
 ) -> None:
     """Open the slots, prepare once, run all trials, and send everybody home.
 
-    `stage` is told what begins; `meanwhile` is called while the slots warm up.
+    `screen` is told what begins and how far it is; `meanwhile` is called while the slots warm up.
     However it ends, every started trial has its end journaled.
     `evaluate=False` measures training alone: rungs are passed without metrics.
 
@@ -38,26 +41,30 @@ def prepare_and_search(
         DpoRayError: why the sweep ended early, or that no trial completed.
     """
     progress = Progress(plan.sweep.budget.failures)
+    screen = replace(screen, check=progress.check)
     with (
         interruptible(progress),
         tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,
     ):
         joins = joins_a_cluster(plan.sweep.cluster.address)
-        stage("Joining the Ray cluster" if joins else "Starting Ray")
+        screen.stage("Joining the Ray cluster" if joins else "Starting Ray")
         # Signals twice: Ray takes SIGTERM for itself when it connects.
         with ray_session(plan.sweep.cluster.address), interruptible(progress):
             try:
-                with _open_slots(plan, Path(scratch)) as pool:
-                    stage(_opening(plan, inputs))
+                with (
+                    _open_slots(plan, Path(scratch)) as pool,
+                    EventPump(pool.slots, journal, progress.note) as pump,
+                ):
+                    screen.stage(f"Warming {_slots(plan)} slots")
                     # Seconds of imports, of no use before the slots are on their way.
                     from dpo_ray.search.tuner import run_search
 
                     meanwhile()
-                    journal.append(prepare_once(inputs, plan.sweep, pool, progress.check))
-                    stage("Waiting for the first slot to be warm")
-                    template = trial_template(inputs, plan.sweep, plan.folder)
+                    shared = get_ready(inputs, plan.sweep, pool, journal, screen)
+                    screen.stage("Waiting for the first slot to be warm")
+                    template = trial_template(plan.sweep, shared, plan.folder, _node_cache(plan))
                     template = replace(template, evaluate=evaluate)
-                    run_search(plan, pool, template, journal, progress, Path(scratch))
+                    run_search(plan, pool, pump, template, journal, progress, Path(scratch))
             finally:
                 _end_what_is_open(journal)
     if not fold(read_journal(journal.path)).with_status("COMPLETED"):
@@ -84,22 +91,22 @@ def _slots(plan: Plan) -> int:
     return min(plan.sweep.search.concurrent, plan.sweep.search.trials)
 
 
-def _opening(plan: Plan, inputs: Inputs) -> str:
-    slots = _slots(plan)
-    if inputs.prepared.complete:
-        return f"Warming {slots} slots; data and reference are prepared already"
-    return f"Warming {slots} slots, then tokens, reference scores and completions, once"
+def _node_cache(plan: Plan) -> Path | None:
+    """Where nodes keep their own copies: on a machine of our own the store is near enough."""
+    if plan.sweep.cluster.node_cache is not None:
+        return Path(plan.sweep.cluster.node_cache)
+    if not joins_a_cluster(plan.sweep.cluster.address):
+        return None
+    return Path(tempfile.gettempdir()) / f"dpo-ray-{getpass.getuser()}"
 
 
 def _end_what_is_open(journal: Journal) -> None:
-    """Give every trial that lost its slot an end: nobody else would."""
-    for row in fold(read_journal(journal.path)).with_status("RUNNING"):
+    """Give whatever lost its slot an end: nobody else would."""
+    state, reason = fold(read_journal(journal.path)), "the sweep ended while it ran"
+    sft = state.sft
+    if sft is not None and sft.status == "RUNNING":
+        journal.append(ReferenceEnded(state="KILLED", reason=reason, step=sft.step, seconds=0.0))
+    for row in state.with_status("RUNNING"):
         journal.append(
-            TrialEnded(
-                trial=row.number,
-                state="KILLED",
-                reason="the sweep ended while it ran",
-                step=row.step,
-                seconds=0.0,
-            )
+            TrialEnded(trial=row.number, state="KILLED", reason=reason, step=row.step, seconds=0.0)
         )

@@ -59,6 +59,7 @@ class EndSearch(Stopper):
 def run_search(
     plan: Plan,
     pool: SlotPool,
+    pump: EventPump,
     template: TrialJob,
     journal: Journal,
     progress: Progress,
@@ -86,9 +87,7 @@ def run_search(
         sampler=make_sampler(sweep.search),
         control=plan.control,
     )
-    pump = EventPump(pool.slots, journal, progress.note)
     recorder = Recorder(journal, pool.slots, pump, scheduler)
-    pump.start()
     try:
         tune.Tuner(
             tune.with_resources(ProxyTrial, {"cpu": CPUS}),
@@ -110,5 +109,5 @@ def run_search(
         ).fit()
     finally:
         pool.cancel_all(CANCEL_S)
-        pump.stop()
+        pump.catch_up(CANCEL_S)
     progress.check()

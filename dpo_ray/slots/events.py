@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dpo_ray.training.jobs import Outcome, TrialJob
+from dpo_ray.training.jobs import Outcome, SftJob, Texts, TrialJob
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,32 @@ class Ended:
     outcome: Outcome
 
 
-Event = Started | Logged | Ended
+@dataclass(frozen=True)
+class SftStarted:
+    """Supervised fine-tuning of the reference begins."""
+
+    job: SftJob
+    slot: str
+    total_steps: int
+    texts: Texts
+
+
+@dataclass(frozen=True)
+class SftLogged:
+    """TRL's metrics of one of its logging steps."""
+
+    step: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SftEnded:
+    """The fine-tuning has left the slot."""
+
+    outcome: Outcome
+
+
+Event = Started | Logged | Ended | SftStarted | SftLogged | SftEnded
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,17 @@ one event loop.
 import asyncio
 from contextlib import suppress
 
-from dpo_ray.slots.events import Ended, Event, Logged, Started, Turn
-from dpo_ray.training.jobs import Handed, Job, Outcome, TrialJob, Verdict
+from dpo_ray.slots.events import (
+    Ended,
+    Event,
+    Logged,
+    SftEnded,
+    SftLogged,
+    SftStarted,
+    Started,
+    Turn,
+)
+from dpo_ray.training.jobs import Handed, Job, Outcome, SftJob, Texts, TrialJob, Verdict
 
 IDLE_S = 20.0
 ATTEMPTS = 2
@@ -35,6 +44,7 @@ class SlotMailbox:
         self._changed = asyncio.Condition()
         self._closed = False
         self._broken: str | None = None
+        self._warm = False
 
     # -- the lease holder's side
 
@@ -72,6 +82,11 @@ class SlotMailbox:
         if not self._attempts:
             await self.finish(self._job_id, Outcome("KILLED", "cancelled before it began"))
 
+    async def wait_warm(self) -> None:
+        """Return when a worker has asked for its first job, or never will."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._warm or self._broken is not None)
+
     async def wait_idle(self) -> None:
         """Return when no job is at work."""
         async with self._changed:
@@ -85,7 +100,9 @@ class SlotMailbox:
 
     async def break_down(self, reason: str) -> None:
         """The worker group is gone for good: end the current job and refuse later ones."""
-        self._broken = reason
+        async with self._changed:
+            self._broken = reason
+            self._changed.notify_all()
         if not self._idle:
             await self.finish(self._job_id, Outcome("FAILED", reason, fatal="workers"))
 
@@ -104,6 +121,9 @@ class SlotMailbox:
     async def next_job(self, last: int) -> Handed:
         """Hand out the current job; wait in slices so that the other ranks never time out."""
         async with self._changed:
+            if not self._warm:
+                self._warm = True
+                self._changed.notify_all()
             try:
                 ready = self._changed.wait_for(lambda: self._closed or not self._idle)
                 await asyncio.wait_for(ready, IDLE_S)
@@ -118,17 +138,25 @@ class SlotMailbox:
             return Handed()
         return Handed(self._job_id, self._job)
 
-    async def started(self, job_id: int, total_steps: int) -> None:
+    async def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
         """Note the start, once."""
-        if isinstance(self._job, TrialJob) and not self._started:
-            self._started = True
+        if self._started:
+            return
+        self._started = True
+        if isinstance(self._job, TrialJob):
             await self._publish(Started(self._job, self.name, total_steps))
+        elif isinstance(self._job, SftJob):
+            await self._publish(SftStarted(self._job, self.name, total_steps, texts or Texts()))
 
     async def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         """Note a logging step not seen before."""
-        if isinstance(self._job, TrialJob) and step > self._seen_log:
-            self._seen_log = step
+        if step <= self._seen_log:
+            return
+        self._seen_log = step
+        if isinstance(self._job, TrialJob):
             await self._publish(Logged(self._job.trial, step, metrics))
+        elif isinstance(self._job, SftJob):
+            await self._publish(SftLogged(step, metrics))
 
     async def report(
         self, job_id: int, step: int, fraction: float, metrics: dict[str, float]
@@ -151,10 +179,12 @@ class SlotMailbox:
         """Close the current job."""
         if job_id != self._job_id or self._idle:
             return
+        # A job that broke before its first step has a beginning all the same.
+        await self.started(job_id, 0)
         if isinstance(self._job, TrialJob):
-            # A trial that broke before its first step has a beginning all the same.
-            await self.started(job_id, 0)
             await self._publish(Ended(self._job.trial, outcome))
+        elif isinstance(self._job, SftJob):
+            await self._publish(SftEnded(outcome))
         async with self._changed:
             self._finished_id = job_id
             self._turns.put_nowait(Turn(len(self._events), outcome=outcome))

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 
@@ -16,6 +17,8 @@ GOING_HOME_S = 60.0
 that others use would leave their reservation behind until this driver ends."""
 ANSWER_S = 5.0
 CHECK_S = 0.5
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class Leases:
@@ -56,19 +59,38 @@ class SlotPool:
         self._opened = [slot.open.remote() for slot in self.slots.values()]
 
     def run(self, job: Job, check: Callable[[], None] = lambda: None) -> Outcome:
-        """Do one job without rungs on the first free slot and wait for its end.
+        """Do one job without rungs on the first warm slot and wait for its end.
 
         `check` is called now and then meanwhile; what it raises ends the waiting.
         """
-        name = ray.get(self._leases.lease.remote())
-        slot = self.slots[name]
-        ray.get(slot.start.remote(job))
-        ending = slot.next_turn.remote()
-        while not ray.wait([ending], timeout=CHECK_S)[0]:
+        return next(self.run_all([job], check))[1]
+
+    def run_all(
+        self, jobs: Iterable[AnyJob], check: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[AnyJob, Outcome]]:
+        """Do jobs without rungs on every slot that is warm, and yield each with its end.
+
+        Only before the search leases slots. A slot that is still cold when the last job is
+        handed out is not waited for. `check` is as in `run`.
+        """
+        waiting = deque(jobs)
+        left = len(waiting)
+        arriving: dict[Any, Any] = {slot.wait_warm.remote(): slot for slot in self.slots.values()}
+        working: dict[Any, tuple[Any, AnyJob]] = {}
+        while left:
+            ready, _ = ray.wait([*arriving, *working], timeout=CHECK_S)
             check()
-        ray.get(self._leases.release.remote(name))
-        outcome: Outcome = ray.get(ending).outcome
-        return outcome
+            for answer in ready:
+                if answer in arriving:
+                    slot = arriving.pop(answer)
+                else:
+                    slot, job = working.pop(answer)
+                    left -= 1
+                    yield job, ray.get(answer).outcome
+                if waiting:
+                    job = waiting.popleft()
+                    ray.get(slot.start.remote(job))
+                    working[slot.next_turn.remote()] = slot, job
 
     def cancel_all(self, timeout_s: float) -> bool:
         """Cancel what runs; say whether every slot came home within the time."""

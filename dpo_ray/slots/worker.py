@@ -1,13 +1,14 @@
 """What Ray Train runs on every worker of a slot."""
 
 import logging
+import math
 import os
 from typing import Any
 
 import ray
 
 from dpo_ray.ranks import Ranks
-from dpo_ray.training.jobs import Handed, Outcome, Verdict
+from dpo_ray.training.jobs import Handed, Outcome, Texts, Verdict
 
 
 class RemoteMailbox:
@@ -19,8 +20,8 @@ class RemoteMailbox:
     def next_job(self, last: int) -> Handed:
         return ray.get(self._slot.next_job.remote(last))  # type: ignore[no-any-return]
 
-    def started(self, job_id: int, total_steps: int) -> None:
-        self._slot.started.remote(job_id, total_steps)
+    def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
+        self._slot.started.remote(job_id, total_steps, texts)
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         self._slot.log.remote(job_id, step, metrics)
@@ -50,6 +51,8 @@ def work_for_slot(config: dict[str, Any]) -> None:
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("datasets").setLevel(logging.ERROR)
+    # Ray rounds down, and 1.9 CPUs would be one thread.
+    torch.set_num_threads(math.ceil(ray.get_runtime_context().get_assigned_resources()["CPU"]))
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     device = ray.train.torch.get_device()

@@ -17,11 +17,21 @@ from rich.text import Text
 
 from dpo_ray.tracking.console_lines import line
 from dpo_ray.tracking.console_table import progress_line, table
-from dpo_ray.tracking.records import AnyRecord, Prepared, SweepEnded, TrialEnded
+from dpo_ray.tracking.records import (
+    AnyRecord,
+    DataChecked,
+    Prepared,
+    ReferenceEnded,
+    ReferenceMetrics,
+    SweepEnded,
+    TrialEnded,
+)
+from dpo_ray.tracking.sft_lines import sft_progress
 from dpo_ray.tracking.state import SweepState
 
 _WIDE = 110
 """Columns from which there is room for progress bars and reasons."""
+_PROGRESS_S = 10.0
 _AROUND = 7
 """Lines of a screen that are not trials: headings, reference, caption, progress, prompt."""
 _log = logging.getLogger(__name__)
@@ -55,6 +65,7 @@ class SweepConsole:
         self._state = SweepState()
         self._lock = threading.Lock()
         self._stage = ""
+        self._progress_said = clock()
         self._turning = Spinner("dots", style="cyan")
         self._live = self._make_live()
 
@@ -82,9 +93,11 @@ class SweepConsole:
             with self._lock:
                 self._state.apply(record)
                 text = line(self._state, record, self._total)
+            if isinstance(record, ReferenceMetrics) and not self._is_due(record.time):
+                return
             # Printed without the lock, which the refreshing thread takes inside rich's own.
             if text and (self._live is None or _stays(record)):
-                self._print(text, record.time)
+                self._print(text, record.time, block=isinstance(record, DataChecked))
         except Exception:
             _log.debug("the console could not show %s", record.kind, exc_info=True)
 
@@ -94,9 +107,22 @@ class SweepConsole:
         with suppress(Exception):
             self._print(text, self._clock())
 
-    def _print(self, text: str, when: float) -> None:
+    def progress(self, text: str) -> None:
+        """Say how far the stage is: beside the spinner, or as a line every ten seconds."""
+        self._stage, now = text, self._clock()
+        if self._live is None and self._is_due(now):
+            with suppress(Exception):
+                self._print(text, now)
+
+    def _is_due(self, now: float) -> bool:
+        """Whether it is time again to say how far something is."""
+        due = now - self._progress_said >= _PROGRESS_S
+        self._progress_said = now if due else self._progress_said
+        return due
+
+    def _print(self, text: str, when: float, block: bool = False) -> None:
         stamp = datetime.fromtimestamp(when).strftime("%Y-%m-%d %H:%M:%S")
-        shown = text.replace("\n", " ")
+        shown = text if block else text.replace("\n", " ")
         style = "dim" if self._live else None
         self._console.print(
             f"{stamp} {shown}", style=style, markup=False, highlight=False, soft_wrap=True
@@ -117,6 +143,9 @@ class SweepConsole:
 
     def _picture(self) -> RenderableType:
         now, (width, height) = self._clock(), self._console.size
+        sft = self._state.sft
+        if sft is not None and sft.status == "RUNNING":
+            return self._spinner(sft_progress(sft, now))
         if not self._state.trials:
             return self._spinner(self._stage or self._name)
         grid = table(self._state, max(height - _AROUND, 4), width >= _WIDE, now)
@@ -131,4 +160,4 @@ class SweepConsole:
 def _stays(record: AnyRecord) -> bool:
     """Whether a line must outlive the table: what a person would scroll back for."""
     failed = isinstance(record, TrialEnded) and record.state in ("FAILED", "KILLED")
-    return failed or isinstance(record, Prepared | SweepEnded)
+    return failed or isinstance(record, DataChecked | ReferenceEnded | Prepared | SweepEnded)

@@ -1,16 +1,23 @@
 """A sweep as plain lines, for logs and pipes: one per event worth reading."""
 
+from dpo_ray.data.report import DataReport
+from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.progress import progress
 from dpo_ray.tracking.records import (
     AnyRecord,
+    DataChecked,
     Metrics,
     Prepared,
+    ReferenceEnded,
+    ReferenceMetrics,
+    ReferenceStarted,
     RungDecided,
     SweepEnded,
     SweepPlanned,
     TrialEnded,
     TrialStarted,
 )
+from dpo_ray.tracking.sft_lines import sft_line
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.wording import configuration, duration, plain, with_interval
 
@@ -25,6 +32,10 @@ def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
     match record:
         case SweepPlanned():
             return f"sweep {record.name}: {total} trials"
+        case ReferenceStarted() | ReferenceMetrics() | ReferenceEnded():
+            return sft_line(state.sft, record) if state.sft else None
+        case DataChecked():
+            return "\n".join(data_lines(DataReport.model_validate(record.report)))
         case Prepared():
             return _prepared(record)
         case TrialStarted():
@@ -48,13 +59,11 @@ def numbers(metrics: Metrics) -> str:
 
 
 def _prepared(record: Prepared) -> str:
-    # A count of nothing dropped says nothing.
-    rows = {name.replace("_", " "): count for name, count in record.rows.items() if count}
-    counts = ", ".join(f"{count} {name}" for name, count in rows.items())
     how = "found in the cache" if record.reused else "computed"
+    passes = f", {record.forwards} passes of the reference over pairs" if record.forwards else ""
     against = with_interval(record.reference, "win_rate")
     return (
-        f"prepared in {duration(record.seconds)} ({how}); rows: {counts}; "
+        f"prepared in {duration(record.seconds)} ({how}{passes}); "
         f"the reference against itself: win rate {against}"
     )
 

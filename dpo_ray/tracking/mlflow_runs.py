@@ -1,16 +1,22 @@
-"""One sweep as MLflow runs: a parent, and a child per trial."""
+"""One sweep as MLflow runs: a parent, and a child per trial and for the reference's SFT."""
 
 import hashlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from dpo_ray.tracking.mlflow_texts import note, plan_yaml, searched_params
-from dpo_ray.tracking.mlflow_writer import RunWriter, metric_points
+from dpo_ray.data.report import DataReport
+from dpo_ray.tracking.data_lines import data_lines
+from dpo_ray.tracking.mlflow_book import REFERENCE, Key, RunBook
+from dpo_ray.tracking.mlflow_texts import note, plan_yaml, searched_params, sft_yaml
+from dpo_ray.tracking.mlflow_writer import RunWriter
 from dpo_ray.tracking.records import (
     AnyRecord,
     ArtifactWritten,
+    DataChecked,
     Prepared,
+    ReferenceEnded,
+    ReferenceMetrics,
+    ReferenceStarted,
     RungReached,
     SweepEnded,
     SweepPlanned,
@@ -27,53 +33,61 @@ _SWEEP_STATUS = {0: "FINISHED", 130: "KILLED"}
 
 
 class SweepRuns:
-    """The runs of one sweep on one server, by trial number; None is the sweep's own run.
+    """The runs of one sweep on one server.
 
     Starting over changes nothing, so a mirror that was cut off begins the journal again. For one
     thread only: the one that may import MLflow.
     """
 
     def __init__(self, uri: str, experiment: str, state: SweepState) -> None:
-        self._writer = RunWriter(uri, experiment)
-        self.experiment = self._writer.experiment
+        writer = RunWriter(uri, experiment)
+        self.experiment = writer.experiment
         self._state = state
-        self._runs: dict[int | None, str] = {}
-        self._metrics: dict[int | None, list[Any]] = {}
+        self._book = RunBook(writer)
 
     @property
     def parent(self) -> str | None:
         """The sweep's own run, once it is open."""
-        return self._runs.get(None)
+        return self._book.runs.get(None)
 
     def calls(self, record: AnyRecord) -> list[Call]:
         """The steps that bring one record to MLflow; one that is refused leaves the others.
 
-        Metrics only begin to wait: for their trial's end, or for `flushes`.
+        Metrics only begin to wait: for their run's end, or for `flushes`.
         """
         match record:
             case SweepPlanned():
                 return [partial(self._open_parent, record), self._write_plan, self._write_note]
+            case ReferenceStarted():
+                return [partial(self._open_reference, record), self._write_sft, self._write_note]
+            case ReferenceMetrics():
+                return [partial(self._book.hold, REFERENCE, record)]
+            case ReferenceEnded():
+                return [*self._reference_ending(record), self._write_note]
+            case DataChecked():
+                report = DataReport.model_validate(record.report)
+                return [partial(self._book.dataset, None, report), partial(self._report, report)]
             case Prepared():
                 return [partial(self._tag_hashes, record)]
             case TrialStarted():
                 return [partial(self._open_child, record.trial)]
             case TrainMetrics() | RungReached():
-                return [partial(self._hold, record.trial, record)]
+                return [partial(self._book.hold, record.trial, record)]
             case TrialEnded():
                 return self._ending(record)
             case ArtifactWritten():
-                return [partial(self._upload, record.trial, record.path, record.folder)]
+                return [partial(self._book.upload, record.trial, record.path, record.folder)]
             case SweepEnded():
                 return self._sweep_ending(record)
         return []
 
-    def flushes(self) -> list[Call]:
+    def flushes(self) -> list[partial[None]]:
         """Write the metrics that wait: a step per run, in as few requests as MLflow allows."""
-        return [partial(self._flush, trial) for trial in self._metrics]
+        return self._book.flushes()
 
     def forget_waiting(self) -> None:
         """Drop the metrics that wait: their records are about to be written again."""
-        self._metrics.clear()
+        self._book.forget_waiting()
 
     def _open_parent(self, record: SweepPlanned) -> None:
         origin = f"{record.host}:{record.pid}:{record.time!r}"
@@ -82,74 +96,82 @@ class SweepRuns:
             # The name alone could be another store's, or an older journal's.
             "dpo_ray.journal": hashlib.sha256(origin.encode()).hexdigest()[:12],
         }
-        self._runs[None] = self._writer.find_or_create(identity, record.name, record.time)
+        self._book.open(None, identity, record.name, record.time)
         versions = {f"version.{name}": version for name, version in record.versions.items()}
-        self._tag(None, versions | {"dpo_ray.host": record.host})
+        self._book.tag(None, versions | {"dpo_ray.host": record.host})
 
     def _write_plan(self) -> None:
-        self._writer.text(self._runs[None], plan_yaml(self._state), "plan.yaml")
+        self._book.text(None, plan_yaml(self._state), "plan.yaml")
 
     def _write_note(self) -> None:
-        text = note(self._state, self.experiment, self._runs)
-        self._tag(None, {"mlflow.note.content": text})
+        text = note(self._state, self.experiment, self._book.runs)
+        self._book.tag(None, {"mlflow.note.content": text})
 
     def _tag_hashes(self, record: Prepared) -> None:
-        self._tag(None, {f"hash.{name}": value for name, value in record.hashes.items()})
+        self._book.tag(None, {f"hash.{name}": value for name, value in record.hashes.items()})
+
+    def _report(self, report: DataReport) -> None:
+        self._book.text(None, report.model_dump_json(indent=2), "data_report.json")
+        self._book.text(None, "\n".join(data_lines(report)), "data_report.txt")
+
+    def _open_reference(self, record: ReferenceStarted) -> None:
+        identity = {"mlflow.parentRunId": self._book.runs[None], "stage": REFERENCE}
+        self._book.open(REFERENCE, identity, REFERENCE, record.time)
+
+    def _write_sft(self) -> None:
+        self._book.text(REFERENCE, sft_yaml(self._state), "sft.yaml")
 
     def _open_child(self, number: int) -> None:
         trial = self._state.trials[number]
-        identity = {"mlflow.parentRunId": self._runs[None], "dpo_ray.trial": str(number)}
-        self._runs[number] = self._writer.find_or_create(identity, run_name(trial), trial.started)
-        self._writer.params(self._runs[number], searched_params(trial, self._state.parameters))
-        self._tag(number, {"trial.origin": trial.origin, "trial.folder": trial.folder})
+        identity = {"mlflow.parentRunId": self._book.runs[None], "dpo_ray.trial": str(number)}
+        self._book.open(number, identity, run_name(trial), trial.started)
+        self._book.params(number, searched_params(trial, self._state.parameters))
+        self._book.tag(number, {"trial.origin": trial.origin, "trial.folder": trial.folder})
 
-    def _hold(self, trial: int | None, record: TrainMetrics | RungReached) -> None:
-        self._metrics.setdefault(trial, []).extend(metric_points(record))
-
-    def _flush(self, trial: int | None) -> None:
-        self._writer.metrics(self._runs[trial], self._metrics.get(trial, []))
-        self._metrics[trial] = []
+    def _reference_ending(self, record: ReferenceEnded) -> list[Call]:
+        tags = _end_tags(record, record.reason) | {"reused": str(record.reused).lower()}
+        return [
+            partial(self._book.flush, REFERENCE),
+            partial(self._book.tag, REFERENCE, tags),
+            partial(self._book.close, REFERENCE, _STATUS[record.state], record.time),
+        ]
 
     def _ending(self, record: TrialEnded) -> list[Call]:
         """The status comes last: a run that reads FINISHED is complete."""
-        reason = self._state.trials[record.trial].reason
-        tags = {"trial.state": record.state, "trial.reason": reason}
+        tags = _end_tags(record, self._state.trials[record.trial].reason)
         return [
-            partial(self._flush, record.trial),
-            partial(self._tag, record.trial, tags),
+            partial(self._book.flush, record.trial),
+            partial(self._book.tag, record.trial, tags),
             partial(self._upload_adapter, record.trial, record.adapter),
-            partial(self._close, record.trial, _STATUS[record.state], record.time),
+            partial(self._book.close, record.trial, _STATUS[record.state], record.time),
         ]
 
     def _sweep_ending(self, record: SweepEnded) -> list[Call]:
-        cut_off = [trial.number for trial in self._state.with_status("RUNNING")]
+        sft = self._state.sft
+        cut_off: list[Key] = [trial.number for trial in self._state.with_status("RUNNING")]
+        cut_off += [REFERENCE] * (sft is not None and sft.status == "RUNNING")
         tags = {"trial.state": "KILLED", "trial.reason": record.reason}
         status = _SWEEP_STATUS.get(record.exit_code, "FAILED")
         return [
-            *(partial(self._tag, trial, tags) for trial in cut_off),
-            *(partial(self._close, trial, "KILLED", record.time) for trial in cut_off),
+            *(partial(self._book.tag, key, tags) for key in cut_off),
+            *(partial(self._book.close, key, "KILLED", record.time) for key in cut_off),
             partial(self._copy_best, record.best),
-            partial(self._tag, None, {"sweep.reason": record.reason}),
+            partial(self._book.tag, None, {"sweep.reason": record.reason}),
             self._write_note,
-            partial(self._close, None, status, record.time),
+            partial(self._book.close, None, status, record.time),
         ]
 
     def _copy_best(self, best: int | None) -> None:
         if best is not None and self._state.trials[best].rungs:
-            self._hold(None, self._state.trials[best].rungs[-1])
-            self._flush(None)
+            self._book.hold(None, self._state.trials[best].rungs[-1])
+            self._book.flush(None)
 
     def _upload_adapter(self, trial: int, folder: str | None) -> None:
-        """An adapter can be large, so a tag says that it has arrived."""
-        if folder is not None and not self._writer.has_tag(self._runs[trial], "trial.adapter"):
-            self._upload(trial, folder, "adapter")
-            self._tag(trial, {"trial.adapter": folder})
+        if folder is not None:
+            self._book.upload_once(trial, folder, "adapter", tag="trial.adapter")
 
-    def _upload(self, trial: int | None, path: str, folder: str) -> None:
-        self._writer.upload(self._runs[trial], path, folder)
 
-    def _tag(self, trial: int | None, tags: dict[str, str]) -> None:
-        self._writer.tags(self._runs[trial], tags)
-
-    def _close(self, trial: int | None, status: str, time: float) -> None:
-        self._writer.close(self._runs[trial], status, time)
+def _end_tags(record: TrialEnded | ReferenceEnded, reason: str) -> dict[str, str]:
+    """A fully trained model is a tag: its weights would be gigabytes for every trial."""
+    model = {"trial.model": record.model} if record.model is not None else {}
+    return {"trial.state": record.state, "trial.reason": reason} | model

@@ -1,4 +1,4 @@
-"""What the mirror writes into MLflow in words: parameters, the plan's YAML, the sweep's note."""
+"""What the mirror writes into MLflow in words: parameters, YAML files, the sweep's note."""
 
 import io
 import json
@@ -10,6 +10,8 @@ from urllib.parse import quote
 from ruamel.yaml import YAML
 
 from dpo_ray.config.redaction import redact, redact_text
+from dpo_ray.tracking.mlflow_book import REFERENCE, Key
+from dpo_ray.tracking.sft_lines import sft_result
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import configuration, number, plain, with_interval
 
@@ -30,23 +32,47 @@ def searched_params(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> d
 
 def plan_yaml(state: SweepState) -> str:
     """The resolved plan as people would write it, without its secrets."""
+    return _yaml(state.plan.plan if state.plan else {})
+
+
+def sft_yaml(state: SweepState) -> str:
+    """How the reference is fine-tuned: `reference.sft`, and what it was used on."""
+    row = state.sft
+    if row is None:
+        return ""
+    texts = {"used": row.texts, "cut": row.cut, "left_out": row.left_out}
+    facts = {"model": row.base, "texts": texts, "total_steps": row.total_steps}
+    return _yaml(facts | {"settings": row.settings})
+
+
+def _yaml(facts: Mapping[str, Any]) -> str:
     text = io.StringIO()
     yaml = YAML()
     yaml.default_flow_style = False
-    yaml.dump(redact(state.plan.plan if state.plan else {}), text)
+    yaml.dump(redact(facts), text)
     return text.getvalue()
 
 
-def note(state: SweepState, experiment: str, runs: Mapping[int | None, str]) -> str:
+def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
     """The sweep's page in Markdown: verdict and links first, since MLflow folds the rest away.
 
-    `runs` maps trial numbers to run ids, and None to the sweep's own.
+    `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the SFT's.
     """
-    children = {number: run for number, run in runs.items() if number is not None}
+    children = {number: run for number, run in runs.items() if isinstance(number, int)}
     links = [f"[All trials]({_children_link(experiment, runs[None])})"]
     if children:
         links.append(f"[compare them]({_compare_link(experiment, list(children.values()))})")
-    return "\n\n".join([_verdict(state), " · ".join(links), _table(state, experiment, children)])
+    if REFERENCE in runs:
+        links.append(f"[the reference's SFT](#/experiments/{experiment}/runs/{runs[REFERENCE]})")
+    parts = [_verdict(state), " · ".join(links), *_sft(state), _table(state, experiment, children)]
+    return "\n\n".join(parts)
+
+
+def _sft(state: SweepState) -> list[str]:
+    if state.sft is None:
+        return []
+    text = redact_text(sft_result(state.sft)).replace("\n", " ")
+    return [text[0].upper() + text[1:]]
 
 
 def _verdict(state: SweepState) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from dpo_ray.config.redaction import redact, redact_text
+from dpo_ray.data.report import DataReport
+from dpo_ray.tracking.mlflow_data import dataset_input
 from dpo_ray.tracking.mlflow_server import database_file
-from dpo_ray.tracking.records import RungReached, TrainMetrics
+from dpo_ray.tracking.records import ReferenceMetrics, RungReached, TrainMetrics
 
 METRICS_PER_CALL = 1000
 _TAG_LENGTH = 8000
@@ -61,6 +63,10 @@ class RunWriter:
         """Whether the run on the server has this tag."""
         return tag in self._client.get_run(run).data.tags
 
+    def dataset(self, run: str, report: DataReport) -> None:
+        """Log the pairs as a dataset input; a second time changes nothing."""
+        self._client.log_inputs(run, [dataset_input(report)])
+
     def text(self, run: str, text: str, name: str) -> None:
         """Write a text artifact."""
         self._client.log_text(run, text, name)
@@ -76,7 +82,7 @@ class RunWriter:
         self._client.set_terminated(run, status, end_time=_milliseconds(time))
 
 
-def metric_points(record: TrainMetrics | RungReached) -> list[Any]:
+def metric_points(record: TrainMetrics | RungReached | ReferenceMetrics) -> list[Any]:
     """A record's metrics for MLflow, the non-finite left out.
 
     MLflow stores inf as 1.8e308, which flattens every axis it is drawn on.

@@ -46,6 +46,52 @@ class SweepPlanned(Record):
     versions: dict[str, str]
 
 
+class DataChecked(Record):
+    """The pairs were read, checked and tokenized; `report` is a `data.report.DataReport`."""
+
+    kind: Literal["data"] = "data"
+    report: dict[str, Any]
+
+
+class ReferenceStarted(Record):
+    """Supervised fine-tuning of the reference begins, or a kept one is taken up again."""
+
+    kind: Literal["reference_started"] = "reference_started"
+    settings: dict[str, Any]
+    """`reference.sft` of the sweep file."""
+    model: str
+    """Folder of the model that is fine-tuned."""
+    texts: int
+    cut: int = 0
+    """Texts of which max_length cut something off."""
+    left_out: int = 0
+    """Texts of which the cut left nothing to learn."""
+    total_steps: int
+    slot: str | None
+    """None where the result was found in the cache."""
+
+
+class ReferenceMetrics(Record):
+    """TRL's own metrics of one logging step of the SFT, under `train/`."""
+
+    kind: Literal["reference_metrics"] = "reference_metrics"
+    step: int
+    metrics: Metrics
+
+
+class ReferenceEnded(Record):
+    """The SFT is over; `model` is the folder of the reference it made."""
+
+    kind: Literal["reference_ended"] = "reference_ended"
+    state: TrialState
+    reason: Reason
+    step: int
+    seconds: float
+    """Of training; of the first time, where the result was found in the cache."""
+    model: str | None = None
+    reused: bool = False
+
+
 class Prepared(Record):
     """Data and reference are ready; `reference` is the reference's own row of `eval/*` metrics."""
 
@@ -57,6 +103,8 @@ class Prepared(Record):
     reused: bool
     """Nothing had to be computed: the cache had it all."""
     seconds: float
+    forwards: int = 0
+    """Batches of dataset pairs that the reference was run on: rows / batch size, once."""
     reference: Metrics
 
 
@@ -103,7 +151,10 @@ class RungDecided(Record):
 
 
 class TrialEnded(Record):
-    """The trial is over; `reason` is for people, `adapter` the folder of the saved adapter."""
+    """The trial is over; `reason` is for people, `adapter` or `model` the folder of what was saved.
+
+    A trial has a model and no adapter where all weights were trained.
+    """
 
     kind: Literal["trial_ended"] = "trial_ended"
     trial: int
@@ -112,6 +163,7 @@ class TrialEnded(Record):
     step: int
     seconds: float
     adapter: str | None = None
+    model: str | None = None
     timings: dict[str, float] = {}
     """Seconds: `gap_s` from the slot's previous trial's end to this one's first step, and more."""
 
@@ -137,6 +189,10 @@ class SweepEnded(Record):
 
 AnyRecord = Annotated[
     SweepPlanned
+    | DataChecked
+    | ReferenceStarted
+    | ReferenceMetrics
+    | ReferenceEnded
     | Prepared
     | TrialStarted
     | TrainMetrics

@@ -7,10 +7,14 @@ from typing import Any, Literal
 from dpo_ray.tracking.records import (
     AnyRecord,
     ArtifactWritten,
+    DataChecked,
     Metrics,
     Origin,
     Params,
     Prepared,
+    ReferenceEnded,
+    ReferenceMetrics,
+    ReferenceStarted,
     RungDecided,
     RungReached,
     SweepEnded,
@@ -41,6 +45,8 @@ class TrialRow:
     rungs: list[RungReached] = field(default_factory=list)
     reason: str = ""
     adapter: str | None = None
+    model: str | None = None
+    """Saved instead of an adapter where all weights were trained."""
     ended: float | None = None
     seconds: float = 0.0
     timings: dict[str, float] = field(default_factory=dict)
@@ -57,10 +63,41 @@ class TrialRow:
 
 
 @dataclass
+class SftRow:
+    """The fine-tuning of the reference so far; `train` is its latest logging step."""
+
+    settings: dict[str, Any]
+    base: str
+    """Folder of the model that is fine-tuned, `model` of what came out."""
+    texts: int
+    cut: int
+    left_out: int
+    total_steps: int
+    slot: str | None
+    started: float
+    """Unix seconds, as are `logged`, of the latest step, and `ended`."""
+    logged: float
+    status: Literal["RUNNING"] | TrialState = "RUNNING"
+    step: int = 0
+    train: Metrics = field(default_factory=dict)
+    first_loss: float | None = None
+    loss: float | None = None
+    """The latest."""
+    reason: str = ""
+    model: str | None = None
+    reused: bool = False
+    ended: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass
 class SweepState:
     """A sweep so far. Not thread-safe: each mirror folds its own."""
 
     plan: SweepPlanned | None = None
+    data: DataChecked | None = None
+    sft: SftRow | None = None
+    """None where the reference is the model itself."""
     prepared: Prepared | None = None
     trials: dict[int, TrialRow] = field(default_factory=dict)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
@@ -97,6 +134,12 @@ class SweepState:
         match record:
             case SweepPlanned():
                 self.plan = record
+            case DataChecked():
+                self.data = record
+            case ReferenceStarted():
+                self.sft = _sft_started(record)
+            case ReferenceMetrics() | ReferenceEnded():
+                _advance_sft(self.sft, record)
             case Prepared():
                 self.prepared = record
             case TrialStarted():
@@ -120,6 +163,25 @@ def fold(records: Iterable[AnyRecord]) -> SweepState:
     return state
 
 
+def _sft_started(record: ReferenceStarted) -> SftRow:
+    facts = record.model_dump(exclude={"kind", "seq", "time", "model"})
+    return SftRow(base=record.model, started=record.time, logged=record.time, **facts)
+
+
+def _advance_sft(row: SftRow | None, record: ReferenceMetrics | ReferenceEnded) -> None:
+    if row is None:
+        return
+    row.step = record.step
+    match record:
+        case ReferenceMetrics():
+            row.train, row.logged = record.metrics, record.time
+            row.loss = record.metrics.get("train/loss", row.loss)
+            row.first_loss = row.loss if row.first_loss is None else row.first_loss
+        case ReferenceEnded():
+            row.status, row.reason, row.ended = record.state, record.reason, record.time
+            row.model, row.reused, row.seconds = record.model, record.reused, record.seconds
+
+
 def _started(record: TrialStarted) -> TrialRow:
     facts = record.model_dump(exclude={"kind", "seq", "time", "trial"})
     return TrialRow(number=record.trial, started=record.time, **facts)
@@ -140,5 +202,5 @@ def _advance(row: TrialRow, record: TrainMetrics | RungReached | RungDecided | T
             decided = f": {row.reason}" if record.state == "STOPPED" and row.reason else ""
             row.reason = record.reason + decided
             row.status, row.ended = record.state, record.time
-            row.adapter, row.seconds = record.adapter, record.seconds
+            row.adapter, row.model, row.seconds = record.adapter, record.model, record.seconds
             row.timings = record.timings

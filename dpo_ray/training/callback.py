@@ -62,7 +62,7 @@ class TrialCallback(TrainerCallback):
         if "loss" not in logs:
             return  # the summary after the last step
         metrics = {f"train/{name}": float(value) for name, value in logs.items()}
-        _refuse_non_finite(metrics, state.global_step)
+        refuse_non_finite(metrics, state.global_step)
         if self.ranks.first:
             self.mailbox.log(self.job_id, state.global_step, metrics)
 
@@ -70,7 +70,7 @@ class TrialCallback(TrainerCallback):
         began = time.time()
         metrics = self.evaluate()
         self.evaluation_s += time.time() - began
-        _refuse_non_finite(metrics, self.step)
+        refuse_non_finite(metrics, self.step)
         return self._agree(lambda: self.mailbox.report(self.job_id, self.step, fraction, metrics))
 
     def _agree(self, ask: Callable[[], Verdict]) -> Verdict:
@@ -78,7 +78,8 @@ class TrialCallback(TrainerCallback):
         return self.ranks.agree(verdict)
 
 
-def _refuse_non_finite(metrics: Metrics, step: int) -> None:
+def refuse_non_finite(metrics: Metrics, step: int) -> None:
+    """Raise NonFinite if a metric of this step is NaN or infinite."""
     bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
     if bad:
         name, value = next(iter(bad.items()))

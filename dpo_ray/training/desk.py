@@ -2,6 +2,7 @@
 
 import gc
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ class Desk:
     """Base model, tokenizer and datasets, loaded on first use and reused by later jobs.
 
     Lives as long as its worker process; not shared between processes. The base model on it is
-    always bare: a trial takes its adapter off before the next job.
+    always bare: a trial takes its adapter off before the next job, or trains a copy and drops it.
     """
 
     ranks: Ranks
@@ -30,14 +31,22 @@ class Desk:
     _spec: ModelSpec | None = None
     _model: Any = None
     _tokenizer: Any = None
+    _tokenizer_of: Path | None = None
     _rows: dict[Prepared, Any] = field(default_factory=dict)
     _evaluators: dict[Prepared, Evaluator] = field(default_factory=dict)
 
     def model(self, spec: ModelSpec) -> Any:
         """Return the bare base model, in evaluation mode."""
         if self._model is None or self._spec != spec:
-            self._model = load_model(spec.folder, spec.dtype, self.device)
-            self._tokenizer = load_tokenizer(spec.folder)
+            self._model = None  # the next one may not fit in memory beside it
+            self._model = load_model(
+                spec.folder,
+                spec.dtype,
+                self.device,
+                attention=spec.attention,
+                quantization=spec.quantization,
+                trust_remote_code=spec.trust_remote_code,
+            )
             self._spec = spec
             # Imports and the base model outlive every trial: never walk them again.
             gc.collect()
@@ -45,8 +54,10 @@ class Desk:
         return self._model
 
     def tokenizer(self, spec: ModelSpec) -> Any:
-        """Return the tokenizer that belongs to the base model."""
-        self.model(spec)
+        """Return the tokenizer that belongs to the base model, which need not be loaded."""
+        if self._tokenizer is None or self._tokenizer_of != spec.folder:
+            self._tokenizer = load_tokenizer(spec.folder, spec.trust_remote_code)
+            self._tokenizer_of = spec.folder
         return self._tokenizer
 
     def training_rows(self, prepared: Prepared) -> Any:

@@ -1,5 +1,6 @@
 """DPOTrainer over rows that are already tokenized and already scored by the reference."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ class PreparedDPOTrainer(DPOTrainer):
     and when it is on hashes the whole model and computes them again in every trial.
     """
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, base: Any, **arguments: Any) -> None:
+        # Noted before TRL, PEFT and Accelerate leave their marks on it; `take_off` removes them.
+        self.base_names, self.base_use_cache = set(base.__dict__), base.config.use_cache
         super().__init__(**arguments)
         missing = {*TOKEN_COLUMNS, *SCORE_COLUMNS} - set(self.train_dataset.column_names)
         if missing:
@@ -43,23 +46,43 @@ def build_trainer(
     folder: Path,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> PreparedDPOTrainer:
-    """Put a fresh LoRA adapter on `model` and return the trainer for one trial.
+    """Put a fresh LoRA adapter on the bare base `model`, and return the trainer for one trial.
 
     The adapter's start is drawn from `training.seed`, so a trial does not depend on what its
-    process did before.
+    process did before. In mode full a copy of the base is trained instead, and the base is the
+    reference: without one TRL would load what `_name_or_path` names, whatever is in memory.
     """
+    full = training.mode == "full"
     trainer = PreparedDPOTrainer(
-        model=model,
+        base=model,
+        model=full_policy(model) if full else model,
+        ref_model=model if full else None,
         args=dpo_arguments(
             training, max_length=max_length, dtype=dtype, workers=workers, folder=folder
         ),
         train_dataset=rows,
         processing_class=tokenizer,
-        peft_config=lora_config(training),
+        peft_config=None if full else lora_config(training),
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
+    _hold_in_float32(trainer.model)
     return trainer
+
+
+def full_policy(base: Any) -> Any:
+    """Return a copy of the base to train all weights of, in float32 whatever the base's dtype.
+
+    In bfloat16 a weight of 0.02 has neighbours 1e-4 away: DPO's updates would round to nothing.
+    """
+    return copy.deepcopy(base).float().requires_grad_(True)
+
+
+def _hold_in_float32(policy: Any) -> None:
+    # TRL rounds the adapter of a quantized base to bfloat16, where small updates are lost.
+    for parameter in policy.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
 def lora_config(training: TrainingConfig) -> LoraConfig:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from dpo_ray.config.data import DataConfig
 from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.sweep import EvaluationConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
+from dpo_ray.data.shards import Shard
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 Origin = Literal["control", "startup", "sampler"]
@@ -29,20 +31,43 @@ class ModelSpec:
     trust_remote_code: bool = False
 
 
+Stage = Literal["tokens", "scores", "completions", "judged"]
+"""The cache entries of a sweep; each needs the ones before it, but completions only the tokens."""
+
+
 @dataclass(frozen=True)
-class PrepareJob:
-    """Fill whichever of the three cache entries is missing."""
+class Preparation:
+    """What all jobs of a sweep's preparation have in common."""
 
     model: ModelSpec
+    rows: Path
+    """The entry of checked rows."""
     prepared: Prepared
-    splits: Mapping[Any, list[dict[str, Any]]]
-    max_length: int
+    data: DataConfig
     evaluation: EvaluationConfig
 
 
 @dataclass(frozen=True)
+class ShardJob:
+    """Do one shard of one stage, beside its entry."""
+
+    preparation: Preparation
+    stage: Stage
+    shard: Shard
+
+
+@dataclass(frozen=True)
+class JoinJob:
+    """Make a stage's entry of its finished shards."""
+
+    preparation: Preparation
+    stage: Stage
+    shards: tuple[Shard, ...] = ()
+
+
+@dataclass(frozen=True)
 class SftJob:
-    """Fine-tune the base model into the sweep's reference, saved as a plain model in `target`."""
+    """Fine-tune the base model into the sweep's reference: a plain model in `target/model`."""
 
     model: ModelSpec
     texts: Path
@@ -66,6 +91,8 @@ class TrialJob:
     evaluation: EvaluationConfig
     max_length: int
     folder: Path
+    node_cache: Path | None = None
+    """Where this node keeps its own copy of what is prepared; None reads it where it lies."""
     evaluate: bool = True
     """False leaves evaluation out, to measure training alone."""
     trial: int = -1
@@ -85,7 +112,19 @@ class TrialJob:
         )
 
 
-Job = PrepareJob | SftJob | TrialJob
+Job = ShardJob | JoinJob | SftJob | TrialJob
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What an SFT trains on: texts used, of which cut at max_length, and texts left out.
+
+    A text is left out where the cut leaves nothing of it to learn.
+    """
+
+    used: int = 0
+    cut: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,9 +153,13 @@ class Outcome:
     step: int = 0
     seconds: float = 0.0
     adapter: str | None = None
+    model: str | None = None
+    """Folder of the trained model, of an SFT or where training.mode is full; `adapter` else."""
     timings: dict[str, float] = field(default_factory=dict)
     fatal: Fatal | None = None
     ranks: tuple[RankEnd, ...] = ()
+    forwards: int = 0
+    """Batches of dataset pairs the reference was run on, over all ranks."""
 
 
 class Mailbox(Protocol):
@@ -130,8 +173,8 @@ class Mailbox(Protocol):
         """Wait a while for a job with an id above `last`."""
         ...
 
-    def started(self, job_id: int, total_steps: int) -> None:
-        """Say that training begins, and how long it will be."""
+    def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
+        """Say that training begins, how long it will be, and on which texts if it is an SFT."""
         ...
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:

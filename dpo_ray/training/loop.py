@@ -3,10 +3,20 @@
 import time
 from dataclasses import replace
 
-from dpo_ray.errors import DpoRayError
+from dpo_ray.data.node_copy import on_this_node
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import Handed, Job, Mailbox, Outcome, PrepareJob
-from dpo_ray.training.prepare import prepare
+from dpo_ray.training.jobs import (
+    Handed,
+    Job,
+    JoinJob,
+    Mailbox,
+    Outcome,
+    SftJob,
+    ShardJob,
+    TrialJob,
+)
+from dpo_ray.training.prepare import run_preparation
+from dpo_ray.training.sft import run_sft
 from dpo_ray.training.trial import run_trial
 
 
@@ -34,11 +44,11 @@ def work(mailbox: Mailbox, desk: Desk) -> None:
 
 
 def _do(job: Job, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
-    if not isinstance(job, PrepareJob):
-        return run_trial(job, job_id, desk, mailbox)
-    began = time.time()
-    try:
-        prepare(job, desk)
-    except DpoRayError as error:
-        return Outcome("FAILED", str(error), fatal="data")
-    return Outcome("COMPLETED", "prepared", seconds=time.time() - began)
+    match job:
+        case TrialJob():
+            near = replace(job, prepared=on_this_node(job.prepared, job.node_cache))
+            return run_trial(near, job_id, desk, mailbox)
+        case ShardJob() | JoinJob():
+            return run_preparation(job, desk)
+        case SftJob():
+            return run_sft(job, job_id, desk, mailbox)

@@ -1,69 +1,128 @@
-"""The job that fills the sweep's cache entries, before any trial."""
+"""The jobs that fill the sweep's cache entries, before any trial."""
 
-from typing import Any
+import time
 
-from dpo_ray.errors import DataError
+from dpo_ray.errors import DataError, DpoRayError
 from dpo_ray.evaluation.judges import JUDGES
 from dpo_ray.evaluation.sampling import Decoding
-from dpo_ray.reference.completions import write_completions
+from dpo_ray.reference.completions import (
+    join_completions,
+    judge_completions,
+    write_completion_shard,
+)
 from dpo_ray.reference.model import autocast
-from dpo_ray.reference.scores import write_scores
-from dpo_ray.reference.tokens import write_tokens
+from dpo_ray.reference.scores import join_scores, write_score_shard
+from dpo_ray.reference.token_report import Dropping
+from dpo_ray.reference.tokens import join_tokens, write_token_shard
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import PrepareJob
+from dpo_ray.training.jobs import JoinJob, Outcome, Preparation, ShardJob
+from dpo_ray.training.trial import describe
 
 
-def prepare(job: PrepareJob, desk: Desk) -> None:
-    """Tokenize, score and sample the reference, each only where its entry is missing.
+def run_preparation(job: ShardJob | JoinJob, desk: Desk) -> Outcome:
+    """Do a job of the preparation and say how it ended. Collective."""
+    began = time.time()
+    try:
+        forwards = do_shard(job, desk) if isinstance(job, ShardJob) else _join(job, desk)
+    except DpoRayError as error:
+        return Outcome("FAILED", str(error), fatal="data")
+    except Exception as error:
+        if desk.ranks.world > 1:
+            raise  # the other ranks may be in a collective: only a new group is safe
+        return Outcome("FAILED", describe(error))
+    seconds = time.time() - began
+    return Outcome("COMPLETED", "prepared", seconds=seconds, forwards=forwards)
 
-    Rank 0 tokenizes; scoring and sampling are shared among the ranks. Collective.
+
+def _join(job: JoinJob, desk: Desk) -> int:
+    problem = None
+    if desk.ranks.first:
+        try:
+            join(job)
+        except DataError as error:
+            problem = error
+    # Agreed before it is raised: ranks that wait in a collective would wait for ever.
+    if (agreed := desk.ranks.agree(problem)) is not None:
+        raise agreed
+    return 0
+
+
+def do_shard(job: ShardJob, desk: Desk) -> int:
+    """Do one shard on every rank of the desk's group. Collective.
+
+    Returns the batches of pairs the reference was run forward on.
 
     Raises:
-        DataError: a split is left without rows.
+        DataError: a row cannot be tokenized.
     """
-    model, tokenizer = desk.model(job.model), desk.tokenizer(job.model)
-    settings, ranks = job.evaluation, desk.ranks
-    if ranks.first and not job.prepared.tokens.is_dir():
-        problem = _tokenize(job, tokenizer)
-    else:
-        problem = None
-    # Agreed before it is raised: ranks that wait in a collective would wait for ever.
-    if (agreed := ranks.agree(problem)) is not None:
-        raise agreed
-    if not ranks.agree(job.prepared.scores.is_dir()):
-        write_scores(
-            job.prepared,
-            model,
-            tokenizer,
-            max_length=job.max_length,
-            dtype=job.model.dtype,
-            batch_size=settings.batch_size,
-            ranks=ranks,
-        )
-    if not ranks.agree(job.prepared.completions.is_dir()):
-        with autocast(job.model.dtype, desk.device):
-            write_completions(
-                job.prepared,
-                model,
-                tokenizer,
-                count=settings.prompts,
-                decoding=_decoding(job),
-                judge=JUDGES[settings.judge.type],
-                tie=settings.judge.tie,
-                ranks=ranks,
+    shared, shard = job.preparation, job.shard
+    match job.stage:
+        case "tokens":
+            write_token_shard(
+                shared.rows,
+                shared.prepared.tokens,
+                shard,
+                desk.tokenizer(shared.model),
+                dropping(shared),
+                desk.ranks,
+            )
+        case "scores":
+            return write_score_shard(
+                shared.prepared,
+                shard,
+                desk.model(shared.model),
+                desk.tokenizer(shared.model),
+                max_length=shared.data.max_length,
+                dtype=shared.model.dtype,
+                batch_size=shared.evaluation.batch_size,
+                ranks=desk.ranks,
+            )
+        case "completions":
+            with autocast(shared.model.dtype, desk.device):
+                write_completion_shard(
+                    shared.prepared,
+                    shard,
+                    desk.model(shared.model),
+                    desk.tokenizer(shared.model),
+                    count=shared.evaluation.prompts,
+                    decoding=_decoding(shared),
+                    ranks=desk.ranks,
+                )
+    return 0
+
+
+def join(job: JoinJob) -> None:
+    """Make a stage's entry of its shards; on one rank only.
+
+    Raises:
+        DataError: a split is left without rows, or a finding whose action is stop.
+    """
+    shared, prepared = job.preparation, job.preparation.prepared
+    match job.stage:
+        case "tokens":
+            join_tokens(prepared.tokens, job.shards, dropping(shared))
+        case "scores":
+            join_scores(prepared, job.shards)
+        case "completions":
+            join_completions(prepared, job.shards)
+        case "judged":
+            judge = shared.evaluation.judge
+            judge_completions(
+                prepared,
+                count=shared.evaluation.prompts,
+                judge=JUDGES[judge.type],
+                tie=judge.tie,
             )
 
 
-def _tokenize(job: PrepareJob, tokenizer: Any) -> DataError | None:
-    try:
-        write_tokens(job.prepared.tokens, job.splits, tokenizer, job.max_length)
-    except DataError as error:
-        return error
-    return None
+def dropping(shared: Preparation) -> Dropping:
+    """Return the rule by which tokenized rows stay."""
+    data = shared.data
+    return Dropping(data.max_length, data.warnings, data.test)
 
 
-def _decoding(job: PrepareJob) -> Decoding:
-    settings = job.evaluation
+def _decoding(shared: Preparation) -> Decoding:
+    settings = shared.evaluation
     return Decoding(
         max_new_tokens=settings.max_new_tokens,
         temperature=settings.temperature,

@@ -22,7 +22,7 @@ CHECKED_ROWS = 16
 def check_step_zero(
     model: Any, rows: Sequence[dict[str, Any]], collator: Any, beta: float, dtype: str
 ) -> float:
-    """Score rows with the untrained adapter on and compare with the stored reference.
+    """Score rows with the untrained policy and compare with the stored reference.
 
     Returns the largest |D| in nats.
 

@@ -1,9 +1,7 @@
-"""One trial: a fresh adapter on the warm base model, trained, judged, saved, taken off again."""
+"""One trial: a fresh policy on the warm base model, trained, judged, saved, taken off again."""
 
-import gc
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from dpo_ray.errors import ReferenceMismatch
@@ -13,6 +11,7 @@ from dpo_ray.training.callback import NonFinite, TrialCallback
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
 from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, RankEnd, State, TrialJob
+from dpo_ray.training.policy import as_reference, save_policy, take_off
 from dpo_ray.training.step_zero import CHECKED_ROWS, check_step_zero
 
 STATES: dict[str, State] = {"continue": "COMPLETED", "stop": "STOPPED", "cancel": "KILLED"}
@@ -38,14 +37,15 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
         _check_step_zero(job, desk, trainer)
         _teach_evaluation(job, desk, callback, trainer)
         trainer.train()
-        adapter = _save_adapter(trainer, job.folder, desk)
+        saved = _save(job, desk, trainer)
         timings = _timings(began, built, callback)
         return Outcome(
             state=STATES[callback.verdict],
             reason=REASONS[callback.verdict],
             step=callback.step,
             seconds=time.time() - began,
-            adapter=adapter,
+            adapter=saved if job.training.mode == "lora" else None,
+            model=saved if job.training.mode == "full" else None,
             timings=timings,
             ranks=tuple(desk.ranks.collect([RankEnd(os.getpid(), callback.step)])),
         )
@@ -57,30 +57,9 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
         desk.forget_model()
         return _failure(error, callback.step, began)
     finally:
+        callback.evaluate = dict  # it holds the policy
         if trainer is not None:
             take_off(trainer)
-
-
-def take_off(trainer: PreparedDPOTrainer) -> None:
-    """Give the base model back bare, and let go of everything else a trial held.
-
-    The process group belongs to the worker, so `end_training` is never called. DPOTrainer
-    wraps `model.forward` once a trial; unremoved, the chain grows to the recursion limit.
-    """
-    from accelerate.state import AcceleratorState, GradientState
-
-    base = trainer.model.unload()
-    base.__dict__.pop("forward", None)
-    if getattr(base, "is_activation_checkpointing", False):
-        base.activation_checkpointing_disable()
-        base.disable_input_require_grads()
-    base.eval()
-    trainer.accelerator.free_memory()
-    trainer.model = trainer.model_wrapped = trainer.optimizer = None
-    trainer.lr_scheduler = trainer.callback_handler = None
-    GradientState._reset_state()  # a stopped epoch leaves its dataloader as the active one
-    AcceleratorState._reset_state(True)
-    gc.collect()
 
 
 def _callback(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> TrialCallback:
@@ -124,18 +103,14 @@ def _teach_evaluation(
 
     def evaluate() -> dict[str, float]:
         with autocast(job.model.dtype, desk.device):
-            return evaluator(policy, policy.disable_adapter, job.training.beta)
+            return evaluator(policy, lambda: as_reference(trainer), job.training.beta)
 
     callback.evaluate = evaluate
 
 
-def _save_adapter(trainer: PreparedDPOTrainer, folder: Path, desk: Desk) -> str | None:
-    target = folder / "adapter"
-    if desk.ranks.first:
-        building = folder / ".adapter"
-        trainer.model.save_pretrained(building)
-        building.rename(target)
-    return str(target)
+def _save(job: TrialJob, desk: Desk, trainer: PreparedDPOTrainer) -> str:
+    tokenizer = desk.tokenizer(job.model)
+    return str(save_policy(trainer, job.folder, job.model, tokenizer, write=desk.ranks.first))
 
 
 def _timings(began: float, built: float, callback: TrialCallback) -> dict[str, float]:

@@ -7,7 +7,10 @@ from dpo_ray.config.loading import load_space, load_sweep
 from dpo_ray.config.overrides import apply_overrides
 from dpo_ray.errors import ConfigError
 
-TOP = "model, data, reference, training, evaluation, objective, search, resources, budget, tracking, cluster"
+TOP = (
+    "model, data, reference, training, evaluation, objective, search, resources, budget, "
+    "tracking, cluster"
+)
 TRAINING = (
     "beta, learning_rate, mode, lora_rank, lora_alpha, target_modules, loss_type, label_smoothing, "
     "max_steps, epochs, batch_size, gradient_accumulation, lr_scheduler, warmup, weight_decay, "

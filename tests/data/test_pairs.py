@@ -1,174 +1,182 @@
-"""Rows are checked before anything else runs: errors name file and row, warnings are counted."""
+"""From a source to checked rows on disk, split by prompt, found again by what they depend on."""
 
 import json
-import os
-from pathlib import Path
-from typing import Any
 
 import pytest
+from datasets import Dataset
 
+from dpo_ray.config.data import DataConfig
 from dpo_ray.data.pairs import read_pairs
+from dpo_ray.data.rows import load_rows, row_counts
+from dpo_ray.data.split import split_of
 from dpo_ray.errors import DataError
 
-GOOD = {"prompt": "The soup was", "chosen": " good.", "rejected": " bad."}
-TALK = {
-    "prompt": [{"role": "user", "content": "How was the soup?"}],
-    "chosen": [{"role": "assistant", "content": "Good."}],
-    "rejected": [{"role": "assistant", "content": "Bad."}],
-}
+ASKED = [{"role": "user", "content": "How was it?"}]
+CALL = [{"role": "assistant", "content": None, "tool_calls": [{"name": "weather"}]}]
+
+
+def pair(number):
+    return {"prompt": f"Soup {number} was", "chosen": " good.", "rejected": " bad."}
+
+
+def talk(number):
+    return {
+        "prompt": [{"role": "system", "content": "Be brief."}, *ASKED, *ASKED * number],
+        "chosen": [{"role": "assistant", "content": "Good."}],
+        "rejected": CALL if number % 2 else [{"role": "assistant", "content": "Bad."}],
+        "tools": [{"name": "weather"}] if number % 2 else None,
+    }
+
+
+PAIRS = [pair(number) for number in range(30)]
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
+def source(tmp_path):
     return tmp_path / "pairs.jsonl"
 
 
-def write(source: Path, *rows: Any) -> Path:
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return source
+@pytest.fixture
+def read(source, tmp_path):
+    def run(rows, **settings):
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        data = DataConfig.model_validate({"source": str(source), **settings})
+        return read_pairs(data, tmp_path / "cache")
+
+    return run
 
 
-def refusal(source: Path) -> str:
+def rows_of(pairs):
+    return [row for split in row_counts(pairs.folder) for row in load_rows(pairs.folder, split)]
+
+
+def refusal(read, rows, **settings):
     with pytest.raises(DataError) as caught:
-        read_pairs(source)
-    assert caught.value.exit_code == 2
+        read(rows, **settings)
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("row", "name"), [(GOOD, "standard"), (TALK, "conversational")])
-def test_the_format_is_read_off_the_first_row(source, row, name):
-    pairs = read_pairs(write(source, row, row))
-    assert pairs.format == name
-    assert pairs.rows == [{**row, "row": 1}, {**row, "row": 2}]
+def test_rows_come_back_as_they_were_with_number_and_prompt_text(read):
+    found = rows_of(read(PAIRS))
+    assert sorted(found, key=lambda row: row["row"]) == [
+        {**row, "row": number, "prompt_text": row["prompt"]}
+        for number, row in enumerate(PAIRS, start=1)
+    ]
 
 
-def test_other_columns_are_left_behind(source):
-    pairs = read_pairs(write(source, {**GOOD, "score": 0.3}))
-    assert pairs.rows == [{**GOOD, "row": 1}]
+def test_messages_keep_their_own_keys_and_tools_their_rows(read):
+    talks = [talk(number) for number in range(20)]
+    pairs = read(talks)
+    assert pairs.report.format == "conversational, tools"
+    call = [{"role": "assistant", "tool_calls": [{"name": "weather"}]}]
+    for row in rows_of(pairs):
+        given = talks[row["row"] - 1]
+        assert (row["prompt"], row["tools"]) == (given["prompt"], given["tools"])
+        assert row["rejected"] == (call if given["tools"] else given["rejected"])
+        assert row["prompt_text"].startswith("Be brief.\nHow was it?\n")
 
 
-def test_identical_pairs_are_dropped_and_counted_and_rows_keep_their_numbers(source):
-    pairs = read_pairs(write(source, GOOD, {**GOOD, "chosen": " bad."}, GOOD))
-    assert pairs.counts == {"read": 3, "identical_pair": 1}
-    assert [row["row"] for row in pairs.rows] == [1, 3]
+def test_every_row_stands_in_its_prompts_split_and_the_report_counts_them(read):
+    pairs = read(PAIRS)
+    for split in row_counts(pairs.folder):
+        assert {split_of(row["prompt"], 0.2, 0.2) for row in load_rows(pairs.folder, split)} == {
+            split
+        }
+    assert pairs.report.prompts == row_counts(pairs.folder)
+    assert pairs.report.prompts_in_two_splits == 0
+    assert (pairs.report.read, pairs.report.kept) == (30, 30)
 
 
-def test_a_limit_takes_the_first_rows_and_checks_no_more(source):
-    pairs = read_pairs(write(source, GOOD, GOOD, {**GOOD, "chosen": ""}), limit=2)
-    assert pairs.counts == {"read": 2, "identical_pair": 0}
+def test_dropped_rows_are_gone_and_the_others_keep_their_numbers(read):
+    pairs = read([*PAIRS, {**pair(1), "chosen": " bad."}, pair(2)])
+    assert sorted(row["row"] for row in rows_of(pairs)) == list(range(1, 31))
+    assert [(each.reason, each.rows) for each in pairs.report.findings] == [
+        ("identical_pair", [31]),
+        ("duplicate_pair", [32]),
+    ]
+
+
+def test_a_limit_takes_the_first_rows_and_checks_no_more(read):
+    assert read([*PAIRS, {**pair(0), "chosen": ""}], limit=30).report.read == 30
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    "columns",
     [
-        ({"chosen": None}, "chosen must not be null, got null"),
-        ({"chosen": ""}, "chosen must not be empty, got ''"),
-        ({"prompt": " \n"}, r"prompt must not be empty, got ' \n'"),
-        ({"chosen": 5}, "chosen must be a string (the first row sets the format), got int"),
-        (TALK, "prompt must be a string (the first row sets the format), got list"),
+        {"prompt": "question", "chosen": "better", "rejected": "worse"},
+        {"chosen": "better", "rejected": "worse"},
     ],
 )
-def test_a_bad_string_row_is_named_with_its_rule_and_value(source, change, text):
-    assert refusal(write(source, GOOD, {**GOOD, **change})) == f"{source}: row 2: {text}"
+def test_other_names_of_columns_are_mapped_and_other_columns_left_behind(read, columns):
+    theirs = [
+        {columns.get(name, name): text for name, text in row.items()} | {"score": 1.0}
+        for row in PAIRS
+    ]
+    pairs = read(theirs, columns=columns)
+    assert {row["prompt"] for row in rows_of(pairs)} == {row["prompt"] for row in PAIRS}
 
 
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"rejected": None}, "rejected must not be null, got null"),
-        ({"chosen": []}, "chosen must hold at least one message, got an empty list"),
-        (
-            {"chosen": [{"role": "user", "content": "Good."}]},
-            "chosen must be spoken by the assistant, got role 'user'",
-        ),
-        (
-            {"rejected": [{"role": "assistant", "content": ""}]},
-            "rejected: the assistant message must not be empty, got ''",
-        ),
-        (
-            {"prompt": [{"role": "user"}]},
-            "prompt: the user message must not be empty, got None",
-        ),
-        (
-            {"prompt": [{"role": None, "content": "How?"}]},
-            "prompt: every message must be {role, content}, got {'role': None, 'content': 'How?'}",
-        ),
-        (GOOD, "prompt must be a list of messages (the first row sets the format), got str"),
-    ],
-)
-def test_a_bad_conversation_is_named_with_its_rule_and_value(source, change, text):
-    assert refusal(write(source, TALK, {**TALK, **change})) == f"{source}: row 2: {text}"
+def test_the_prompt_is_split_off_where_the_source_has_none(read):
+    implicit = [
+        {name: row["prompt"] + row[name] for name in ("chosen", "rejected")} for row in PAIRS
+    ]
+    pairs = read(implicit)
+    assert pairs.report.format == "standard, implicit prompt"
+    assert {row["prompt"] for row in rows_of(pairs)} == {row["prompt"] for row in PAIRS}
 
 
-def test_a_row_may_not_mix_the_formats(source):
-    text = "chosen must be a string (the first row sets the format), got list"
-    mixed = {**GOOD, "chosen": TALK["chosen"]}
-    assert refusal(write(source, mixed)) == f"{source}: row 1: {text}"
-
-
-def test_five_bad_rows_are_shown_and_the_others_counted(source):
-    lines = refusal(write(source, GOOD, *[{**GOOD, "chosen": ""}] * 7)).splitlines()
-    assert [line.split(": ")[1] for line in lines[:5]] == [f"row {n}" for n in range(2, 7)]
-    assert lines[5:] == [f"{source}: and 2 more rows with problems"]
-
-
-def test_a_missing_column_is_named_beside_those_found(source):
-    assert refusal(write(source, {"prompt": "x", "chosen": "y", "score": 1})) == (
-        f"{source}: columns prompt, chosen, rejected are needed, rejected is missing; "
-        "found: prompt, chosen, score"
+def test_a_missing_column_is_named_beside_those_found(read, source):
+    rows = [{"prompt": "x", "chosen": "y", "score": 1}]
+    assert refusal(read, rows) == (
+        f"{source}: columns chosen and rejected are needed, prompt beside them or at the "
+        "beginning of both; missing: rejected; found: prompt, chosen, score; "
+        "data.columns maps other names"
+    )
+    assert refusal(read, PAIRS, columns={"rejected": "worse"}) == (
+        f"{source}: columns chosen and rejected are needed, prompt beside them or at the "
+        "beginning of both; missing: worse (data.columns); found: prompt, chosen, rejected; "
+        "data.columns maps other names"
     )
 
 
-@pytest.mark.parametrize("content", ["", "\n \n"])
-def test_a_file_without_rows_says_so(source, content):
-    source.write_text(content)
-    assert refusal(source) == f"{source}: at least one row is needed, the file is empty"
-
-
-def test_a_file_in_which_nothing_is_preferred_says_so(source):
-    assert refusal(write(source, *[{**GOOD, "chosen": " bad."}] * 3)) == (
-        f"{source}: no row is left: in all 3 rows chosen equals rejected, "
-        "so there is nothing to prefer"
+def test_tools_beside_strings_are_refused(read, source):
+    assert refusal(read, [{**row, "tools": "[]"} for row in PAIRS]) == (
+        f"{source}: tools need conversations, whose chat template shows them, "
+        "got a tools column beside strings"
     )
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder"])
-def test_a_source_that_is_no_file_is_refused(source, kind):
-    if kind == "folder":
-        source.mkdir()
-    assert refusal(source) == f"{source}: data.source must be an existing JSONL file, found none"
+@pytest.mark.parametrize("bad", [{**pair(0), "chosen": None}, {**pair(0), "rejected": [5]}])
+def test_nothing_is_written_unless_every_row_passed(read, tmp_path, bad):
+    refusal(read, [*PAIRS, bad])
+    assert not (tmp_path / "cache").exists()
 
 
-def test_the_line_that_is_no_json_is_named(source):
-    source.write_text(f'{json.dumps(GOOD)}\n\n{{"prompt": oops\n')
-    assert refusal(source) == (
-        f"{source}:3: must be JSON lines, one object a line, with columns prompt, chosen, "
-        "rejected of one type each; the reader says: Expecting value: line 1 column 12 (char 11)"
-    )
+def test_a_source_without_rows_says_so(tmp_path):
+    saved = Dataset.from_dict({"prompt": ["a"], "chosen": ["b"], "rejected": ["c"]})
+    saved.filter(lambda row: False).to_parquet(str(tmp_path / "none.parquet"))
+    with pytest.raises(DataError, match="at least one row is needed"):
+        read_pairs(DataConfig(source=str(tmp_path / "none.parquet")), tmp_path / "cache")
 
 
-def test_lines_of_anything_but_objects_are_refused(source):
-    assert refusal(write(source, 5, 6)).startswith(
-        f"{source}: must be JSON lines, one object a line, with columns prompt, chosen, rejected"
-    )
+def test_the_same_rows_are_found_again_and_others_are_not(read):
+    first = read(PAIRS)
+    before = first.folder.stat().st_mtime_ns
+    assert read(PAIRS, max_length=64).folder == first.folder
+    assert first.folder.stat().st_mtime_ns == before
+    others = [
+        read(PAIRS[:-1]),
+        read(PAIRS, limit=20),
+        read(PAIRS, validation=0.3),
+        read(PAIRS, columns={"prompt": "prompt"}),
+        read(PAIRS, warnings={"duplicate_pair": "keep"}),
+    ]
+    assert len({pairs.folder for pairs in [first, *others]}) == 6
 
 
-def test_the_line_that_is_no_utf8_is_named(source):
-    source.write_bytes(json.dumps(GOOD).encode() + b'\n{"prompt": "caf\xe9"}\n')
-    assert refusal(source).startswith(f"{source}:2: must be UTF-8 text: 'utf-8' codec can't decode")
+def test_what_is_done_with_long_prompts_does_not_change_the_rows(read):
+    assert read(PAIRS, warnings={"long_prompt": "stop"}).folder == read(PAIRS).folder
 
 
-def test_reading_leaves_nothing_beside_the_source(source):
-    read_pairs(write(source, GOOD))
-    refusal(write(source, {**GOOD, "chosen": None}))
-    assert list(source.parent.iterdir()) == [source]
-
-
-def test_a_file_put_back_with_its_old_time_gives_its_new_rows(source):
-    before = read_pairs(write(source, GOOD))
-    times = source.stat()
-    write(source, {**GOOD, "prompt": "The tea was"})
-    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
-    after = read_pairs(source)
-    assert after.rows[0]["prompt"] == "The tea was"
-    assert after.digest != before.digest
+def test_a_split_may_stay_empty(read):
+    assert "test" not in row_counts(read(PAIRS, test=0.0).folder)

@@ -3,20 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpo_ray.data.split import SPLITS, split_of, split_rows
+from dpo_ray.data.split import split_of
 
 fractions = st.floats(0.0, 0.5)
 message = st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": st.text()})
 prompts = st.one_of(st.text(), st.lists(message, min_size=1, max_size=3))
-
-
-@given(st.lists(prompts, max_size=20), fractions, fractions, st.randoms())
-def test_a_prompt_stands_in_one_split_whatever_rows_surround_it(found, validation, test, random):
-    rows = [{"prompt": prompt, "row": number} for number, prompt in enumerate(found * 2)]
-    splits = split_rows(random.sample(rows, len(rows)), validation, test)
-    assert sum(len(group) for group in splits.values()) == len(rows)
-    for prompt in found:
-        assert sum(any(row["prompt"] == prompt for row in splits[name]) for name in SPLITS) == 1
 
 
 @given(prompts, fractions, fractions)
@@ -31,18 +22,11 @@ def test_the_order_of_a_messages_keys_does_not_matter():
     assert all(split_of(one, v / 20, 0.2) == split_of(other, v / 20, 0.2) for v in range(17))
 
 
-def test_rows_keep_their_order():
-    rows = [{"prompt": str(number % 10), "row": number} for number in range(100)]
-    for group in split_rows(rows, 0.3, 0.3).values():
-        assert [row["row"] for row in group] == sorted(row["row"] for row in group)
-
-
 def test_the_fractions_are_met_as_by_coin_tosses():
-    rows = [{"prompt": f"prompt {number}"} for number in range(4_000)]
-    splits = split_rows(rows, validation=0.3, test=0.1)
+    splits = [split_of(f"prompt {number}", validation=0.3, test=0.1) for number in range(4_000)]
     # Three standard deviations of a share of 4,000 are below 2.2 points.
-    assert abs(len(splits["validation"]) / 4_000 - 0.3) < 0.022
-    assert abs(len(splits["test"]) / 4_000 - 0.1) < 0.022
+    assert abs(splits.count("validation") / 4_000 - 0.3) < 0.022
+    assert abs(splits.count("test") / 4_000 - 0.1) < 0.022
 
 
 def test_nothing_is_held_out_unasked():

@@ -15,14 +15,13 @@ from dpo_ray.evaluation.sampling import Decoding, sample_completions
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import model_folder, scoring_head
 from dpo_ray.reference.scores import score_rows
-from dpo_ray.reference.tokens import tokenize
+from dpo_ray.reference.tokenizing import tokenize
 
 
 @pytest.fixture(scope="module")
 def evaluator(model, tokenizer, prompts, texts):
     lines = (model_folder("embedded").parent / "pairs.jsonl").read_text().splitlines()[:10]
-    rows = [{**json.loads(line), "row": number} for number, line in enumerate(lines, start=1)]
-    pairs = tokenize("validation", rows, tokenizer, 512).to_list()
+    pairs = tokenize([numbered(json.loads(line), row) for row, line in enumerate(lines)], tokenizer)
     collator, decoding = collator_for(tokenizer, 512), Decoding(12, batch_size=4)
     with scoring_head(model):
         scores = score_rows(model, pairs, collator, 4, Ranks())
@@ -43,10 +42,14 @@ def evaluator(model, tokenizer, prompts, texts):
     )
 
 
+def numbered(pair, row):
+    return {**pair, "row": row, "prompt_text": pair["prompt"]}
+
+
 @pytest.fixture(scope="module")
 def metrics(evaluator, model):
     with scoring_head(model):
-        return evaluator(model, nullcontext, beta=0.1)
+        return evaluator(model, lambda: nullcontext(model), beta=0.1)
 
 
 def test_every_number_has_its_one_name(metrics):
@@ -75,7 +78,7 @@ def test_the_reference_judged_against_itself_has_moved_nowhere(metrics):
 def test_the_batch_size_does_not_move_the_pairs_numbers(evaluator, model, metrics):
     whole = replace(evaluator, decoding=replace(evaluator.decoding, batch_size=64))
     with scoring_head(model):
-        other = whole(model, nullcontext, beta=0.1)
+        other = whole(model, lambda: nullcontext(model), beta=0.1)
     assert other["eval/logps/chosen"] == pytest.approx(metrics["eval/logps/chosen"], abs=1e-4)
     assert other["eval/logratio_margin"] == pytest.approx(0.0, abs=1e-4)
 
@@ -84,6 +87,6 @@ def test_the_batch_size_does_not_move_the_pairs_numbers(evaluator, model, metric
 def test_the_model_goes_on_in_the_mode_it_was_in(evaluator, model, training):
     model.train(training)
     with scoring_head(model):
-        evaluator(model, nullcontext, beta=0.1)
+        evaluator(model, lambda: nullcontext(model), beta=0.1)
     assert model.training is training
     model.eval()

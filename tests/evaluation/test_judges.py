@@ -2,7 +2,7 @@
 
 import pytest
 
-from dpo_ray.evaluation.judges import JUDGES, prompt_text, vader
+from dpo_ray.evaluation.judges import JUDGES, vader
 
 
 def test_a_kinder_completion_has_the_higher_score():
@@ -19,17 +19,3 @@ def test_one_score_is_given_for_each_completion():
     assert JUDGES["vader"]([], []) == []
     with pytest.raises(ValueError, match="shorter"):
         vader(["one", "two"], ["one"])
-
-
-@pytest.mark.parametrize(
-    ("prompt", "text"),
-    [
-        ("The soup was", "The soup was"),
-        (
-            [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}],
-            "Be kind.\nHello\n",
-        ),
-    ],
-)
-def test_a_conversation_is_read_line_by_line(prompt, text):
-    assert prompt_text(prompt) == text

@@ -1,7 +1,7 @@
 """Both estimates of the KL are right on average, and the one we report varies less."""
 
 import itertools
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
@@ -99,6 +99,12 @@ def moved():
     return get_peft_model(base, shape).eval()
 
 
+@contextmanager
+def without_adapter(model):
+    with model.disable_adapter():
+        yield model
+
+
 def _one_by_one(model, prompt, completion):
     """Log-probabilities over the vocabulary at each completion step, without any padding."""
     with torch.no_grad():
@@ -111,9 +117,8 @@ def test_a_padded_batch_gives_what_each_sequence_gives_alone(moved, tokenizer, p
     samples = sample_completions(moved, tokenizer, prompts, decoding, Ranks())
     completions = [sample.ids for sample in samples]
     assert len({len(ids) for ids in completions}) > 2
-    ours, plain = kl_of_samples(
-        moved, moved.disable_adapter(), prompts, completions, tokenizer.pad_token_id
-    )
+    base = without_adapter(moved)
+    ours, plain = kl_of_samples(moved, base, prompts, completions, tokenizer.pad_token_id)
     for index, (prompt, ids) in enumerate(zip(prompts, completions, strict=True)):
         policy = _one_by_one(moved, prompt, ids)
         with moved.disable_adapter():
@@ -125,7 +130,17 @@ def test_a_padded_batch_gives_what_each_sequence_gives_alone(moved, tokenizer, p
     assert sum(ours) > 0.1
 
 
+def test_the_reference_may_be_another_model(moved, model, tokenizer, prompts):
+    completions = [[7, 8, tokenizer.eos_token_id]] * len(prompts)
+    both = [
+        kl_of_samples(moved, context, prompts, completions, tokenizer.pad_token_id)
+        for context in (without_adapter(moved), nullcontext(model))
+    ]
+    assert both[0] == both[1]
+
+
 def test_the_reference_is_at_no_distance_from_itself(model, tokenizer, prompts):
     completions = [[7, 8, tokenizer.eos_token_id]] * len(prompts)
-    ours, plain = kl_of_samples(model, nullcontext(), prompts, completions, tokenizer.pad_token_id)
+    itself = nullcontext(model)
+    ours, plain = kl_of_samples(model, itself, prompts, completions, tokenizer.pad_token_id)
     assert ours == plain == [0.0] * len(prompts)

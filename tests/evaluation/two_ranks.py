@@ -17,7 +17,7 @@ from dpo_ray.evaluation.sampling import Decoding, sample_completions
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer, model_folder, scoring_head
 from dpo_ray.reference.scores import score_rows
-from dpo_ray.reference.tokens import tokenize
+from dpo_ray.reference.tokenizing import tokenize
 
 rank, folder = int(sys.argv[1]), Path(sys.argv[2])
 ranks = Ranks(rank, world=2)
@@ -39,11 +39,12 @@ assert PartialState(cpu=True).num_processes == 2
 where = model_folder("embedded")
 model, tokenizer = load_model(where, "float32", torch.device("cpu")), load_tokenizer(where)
 lines = (where.parent / "pairs.jsonl").read_text().splitlines()[:9]
-rows = [{**json.loads(line), "row": number} for number, line in enumerate(lines, start=1)]
-tokens = None
-if ranks.first:
-    tokens = tokenize("train", rows, tokenizer, max_length=512).to_list()
-tokens = ranks.agree(tokens)
+rows = [
+    {**json.loads(line), "row": number, "prompt_text": "read by a judge"}
+    for number, line in enumerate(lines, start=1)
+]
+mine = rows[5 * rank : 5 * rank + 5]
+tokens = [row for part in ranks.gather(tokenize(mine, tokenizer)) for row in part]
 prompts = [row["prompt_ids"] for row in tokens]
 decoding = Decoding(max_new_tokens=8, batch_size=2)
 with scoring_head(model):
@@ -61,4 +62,6 @@ result = {
     "scores": scores,
 }
 (folder / f"{rank}.json").write_text(json.dumps(result))
+# Nobody closes a connection that the other's threads still use.
+torch.distributed.barrier()
 torch.distributed.destroy_process_group()

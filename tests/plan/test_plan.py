@@ -207,11 +207,33 @@ def test_an_objective_that_beta_scales_is_refused_while_beta_is_searched(
 
 def test_data_that_is_not_there_is_refused(make, tmp_path):
     assert refusal(make, BETA, "{}", "data.source=pairs.jsonl") == (
-        '--set data.source=pairs.jsonl: no such file, got "pairs.jsonl"; '
-        "allowed: embedded, or a JSONL file"
+        '--set data.source=pairs.jsonl: no such file, got "pairs.jsonl"; allowed: embedded, '
+        "data files (.jsonl, .ndjson, .json, .csv, .parquet) or a glob of them, a folder of "
+        "save_to_disk, an s3://, gs:// or hf://datasets/ URL of data files, a hub dataset "
+        "(organisation/name)"
     )
     (tmp_path / "pairs.jsonl").touch()
     assert make(BETA, "{}", "data.source=pairs.jsonl").sweep.data.source == "pairs.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("override", "rule"),
+    [
+        ("data.source=none/*.jsonl", "no file matches"),
+        ("data.source=s3://me:secret@bucket/a.txt", "data files must end in .jsonl"),
+        ("data.revision=v1", "belongs to a hub dataset, got v1 for embedded"),
+        ("data.split=test", "belongs to a hub dataset or a folder of DatasetDict.save_to_disk"),
+    ],
+)
+def test_data_that_cannot_be_is_refused_without_a_look_at_a_network(make, override, rule):
+    text = refusal(make, BETA, "{}", override)
+    assert rule in text
+    assert "secret@" not in text
+
+
+def test_remote_data_is_not_looked_for_while_planning(make):
+    for source in ("org/pairs", "hf://org/pairs@v1", "s3://bucket/*.jsonl", "gs://b/a.csv.gz"):
+        assert make(BETA, "{}", f"data.source={source}").sweep.data.source == source
 
 
 numbers = st.floats(allow_nan=False) | st.integers(-(10**400), 10**400)

@@ -40,6 +40,13 @@ def test_a_plan_for_gpus_reads_like_this(make):
     assert text == (GOLDEN / "gpus.txt").read_text()
 
 
+def test_a_plan_that_fine_tunes_its_reference_says_so(shipped):
+    plan = shipped("reference.sft={mode: full, max_steps: 60, batch_size: 8}")
+    text = printed(plan, TWO_CPUS, None)
+    assert "fine-tune the reference, prepare" in text
+    assert "the model after SFT (full): 60 steps of 8 texts, the chosen answers" in text
+
+
 @pytest.mark.parametrize(
     ("overrides", "hint"),
     [

@@ -1,18 +1,26 @@
 """The embedded model, a few of its pairs and a few conversations, prepared for real."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset, Features, Json, Value
 
+from dpo_ray.config.data import WarningsConfig
+from dpo_ray.data.checks import COLUMNS
 from dpo_ray.data.prepared import Prepared
+from dpo_ray.data.prompts import prompt_text
+from dpo_ray.data.shards import plan_shards
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer, model_folder
-from dpo_ray.reference.scores import write_scores
-from dpo_ray.reference.tokens import write_tokens
+from dpo_ray.reference.scores import join_scores, write_score_shard
+from dpo_ray.reference.token_report import Dropping
+from dpo_ray.reference.tokens import join_tokens, write_token_shard
 
 FOLDER = model_folder("embedded")
+DROPPING = Dropping(max_length=512, warnings=WarningsConfig(), test=0.2)
 CONVERSATIONS = [
     {
         "prompt": [
@@ -64,19 +72,37 @@ def prepared(
 ) -> Prepared:
     """Tokens and scores of 12 training, 8 validation and 4 test rows, scored in batches of 4."""
     cache = tmp_path_factory.mktemp("cache")
-    entries = Prepared(cache / "tokens", cache / "scores", cache / "completions")
+    entries = Prepared(cache / "tokens", cache / "scores", cache / "completions", cache / "judged")
     splits = {"train": reviews[:12], "validation": reviews[12:20], "test": reviews[20:]}
-    write_tokens(entries.tokens, splits, tokenizer, max_length=512)
-    write_scores(
-        entries,
-        model,
-        tokenizer,
-        max_length=512,
-        dtype="float32",
-        batch_size=4,
-        ranks=Ranks(),
-    )
+    save_rows(cache / "rows", splits)
+    shards = plan_shards({name: len(rows) for name, rows in splits.items()}, batch_size=4)
+    for shard in shards:
+        write_token_shard(cache / "rows", entries.tokens, shard, tokenizer, DROPPING, Ranks())
+    join_tokens(entries.tokens, shards, DROPPING)
+    for shard in shards:
+        write_score_shard(
+            entries,
+            shard,
+            model,
+            tokenizer,
+            max_length=512,
+            dtype="float32",
+            batch_size=4,
+            ranks=Ranks(),
+        )
+    join_scores(entries, shards)
     return entries
+
+
+def save_rows(folder: Path, splits: dict[str, list[dict[str, Any]]]) -> None:
+    """Write checked rows as `data.rows` does, but with the splits given."""
+    for name, rows in splits.items():
+        form = Json() if rows and isinstance(rows[0]["chosen"], list) else Value("string")
+        features = Features(
+            {**dict.fromkeys(COLUMNS, form), "row": Value("int64"), "prompt_text": Value("string")}
+        )
+        full = [{**row, "prompt_text": prompt_text(row["prompt"])} for row in rows]
+        Dataset.from_list(full, features=features).save_to_disk(str(folder / name))
 
 
 @pytest.fixture(scope="session")

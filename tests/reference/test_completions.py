@@ -2,31 +2,34 @@
 
 import pytest
 
-from dpo_ray.data.prepared import load_tokens, reference_metrics_of
+from dpo_ray.data.prepared import load_tokens, reference_metrics_of, validation_prompts
+from dpo_ray.data.shards import Shard
 from dpo_ray.evaluation.judges import vader
 from dpo_ray.evaluation.sampling import Decoding, sample_completions
 from dpo_ray.evaluation.win_rate import outcomes, win_rate
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.completions import (
+    PARTS,
+    join_completions,
+    judge_completions,
     load_baseline,
-    validation_prompts,
-    write_completions,
+    load_samples,
+    write_completion_shard,
 )
+
+DECODING = Decoding(max_new_tokens=16, batch_size=4)
+SHARDS = [Shard(part, start, start + 4) for part in PARTS for start in (0, 4)]
 
 
 @pytest.fixture(scope="module")
 def written(prepared, model, tokenizer):
     assert not prepared.complete
-    write_completions(
-        prepared,
-        model,
-        tokenizer,
-        count=6,
-        decoding=Decoding(max_new_tokens=16, batch_size=4),
-        judge=vader,
-        tie=0.05,
-        ranks=Ranks(),
-    )
+    for shard in reversed(SHARDS):  # workers finish in any order
+        write_completion_shard(
+            prepared, shard, model, tokenizer, count=6, decoding=DECODING, ranks=Ranks()
+        )
+    join_completions(prepared, SHARDS)
+    judge_completions(prepared, count=6, judge=vader, tie=0.05)
     return prepared
 
 
@@ -42,6 +45,13 @@ def test_prompts_are_the_first_distinct_ones(prepared):
 
 def test_the_preparation_is_then_complete(written):
     assert written.complete
+
+
+def test_shards_draw_what_one_worker_would_draw(written, model, tokenizer):
+    prompts, _ = validation_prompts(written, 6)
+    whole = sample_completions(model, tokenizer, prompts, DECODING, Ranks())
+    assert load_samples(written, "baseline") == whole
+    assert load_samples(written, "again") != whole
 
 
 def test_the_opponent_is_read_back_as_it_was_judged(written):

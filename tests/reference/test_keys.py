@@ -1,28 +1,26 @@
 """What is prepared lies under all it depends on, and under nothing else."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.data.pairs import Pairs
 from dpo_ray.reference.keys import locate_prepared
 from dpo_ray.reference.model import model_folder
 
-PAIRS = Pairs(rows=[], format="standard", counts={}, digest="0" * 64)
-ENTRIES = ("tokens", "scores", "completions")
+ROWS = Path("cache/rows-0")
+ENTRIES = ("tokens", "scores", "completions", "judged")
 
 
-def located(pairs: Pairs = PAIRS, folder: Path | None = None, **sections: object) -> list[Path]:
+def located(rows: Path = ROWS, folder: Path | None = None, **sections: object) -> list[Path]:
     found = locate_prepared(
         Path("cache"),
         SweepConfig.model_validate(sections),
-        pairs,
+        rows,
         folder or model_folder("embedded"),
     )
-    return [found.tokens, found.scores, found.completions]
+    return list(found.entries.values())
 
 
 def changed(**arguments: object) -> list[str]:
@@ -50,34 +48,35 @@ def test_no_preparation_depends_on_what_a_trial_varies(section):
     assert changed(**section) == []
 
 
-@pytest.mark.parametrize(
-    "section",
-    [
-        {"max_length": 64},
-        {"validation": 0.3},
-        {"test": 0.1},
-        {"limit": 100},
-    ],
-)
-def test_everything_depends_on_the_rows(section):
+def test_everything_depends_on_the_rows():
+    assert changed(rows=Path("cache/rows-1")) == list(ENTRIES)
+
+
+@pytest.mark.parametrize("section", [{"max_length": 64}, {"warnings": {"cut_completion": "drop"}}])
+def test_everything_depends_on_what_is_cut(section):
     assert changed(data=section) == list(ENTRIES)
 
 
-@pytest.mark.parametrize("change", [{"digest": "1" * 64}, {"format": "conversational"}])
-def test_everything_depends_on_the_source(change):
-    assert changed(pairs=replace(PAIRS, **change)) == list(ENTRIES)
-
-
-def test_everything_depends_on_the_models_bytes_and_not_on_its_place(tmp_path):
+def test_scores_depend_on_the_models_bytes_and_not_on_its_place(tmp_path):
     copied = shutil.copytree(model_folder("embedded"), tmp_path / "elsewhere")
     assert changed(folder=copied) == []
     with (copied / "model.safetensors").open("ab") as stream:
         stream.write(b"\0")
+    assert changed(folder=copied) == ["scores", "completions", "judged"]
+
+
+def test_tokens_depend_on_the_tokenizer_alone(tmp_path):
+    copied = shutil.copytree(model_folder("embedded"), tmp_path / "elsewhere")
+    with (copied / "chat_template.jinja").open("a") as stream:
+        stream.write(" ")
     assert changed(folder=copied) == list(ENTRIES)
 
 
-def test_tokens_do_not_depend_on_the_precision():
-    assert changed(model={"dtype": "bfloat16"}) == ["scores", "completions"]
+@pytest.mark.parametrize(
+    "section", [{"dtype": "bfloat16"}, {"attention": "eager"}, {"quantization": "nf4"}]
+)
+def test_tokens_do_not_depend_on_how_the_model_is_held(section):
+    assert changed(model=section) == ["scores", "completions", "judged"]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +88,11 @@ def test_tokens_do_not_depend_on_the_precision():
         {"top_p": 0.9},
         {"seed": 1},
         {"batch_size": 8},
-        {"judge": {"tie": 0.1}},
     ],
 )
-def test_only_the_completions_depend_on_how_they_are_drawn_and_judged(section):
-    assert changed(evaluation=section) == ["completions"]
+def test_completions_depend_on_how_they_are_drawn(section):
+    assert changed(evaluation=section) == ["completions", "judged"]
+
+
+def test_only_the_verdicts_depend_on_the_judge():
+    assert changed(evaluation={"judge": {"tie": 0.1}}) == ["judged"]

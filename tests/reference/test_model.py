@@ -41,7 +41,8 @@ def test_a_name_that_is_no_model_folder_is_refused(name, tmp_path, monkeypatch):
     with pytest.raises(ConfigError) as caught:
         model_folder(name)
     assert str(caught.value) == (
-        f"model.name must be 'embedded' or a local model folder with a config.json, got {name!r}"
+        "model.name must be embedded, smollm2, a local folder with a config.json, a .gguf file or "
+        f"a hub id (organisation/name), got {name!r}"
     )
 
 
@@ -59,6 +60,31 @@ def test_the_model_comes_in_the_asked_dtype_ready_to_answer(dtype):
     model = load_model(model_folder("embedded"), dtype, CPU)
     assert {parameter.dtype for parameter in model.parameters()} == {getattr(torch, dtype)}
     assert not model.training
+
+
+def test_attention_that_is_not_installed_is_refused_with_its_reason():
+    with pytest.raises(ConfigError, match=r"model.attention flash_attention_2 .*: .*[Ff]lash"):
+        load_model(model_folder("embedded"), "bfloat16", CPU, attention="flash_attention_2")
+
+
+def test_attention_is_done_as_asked():
+    model = load_model(model_folder("embedded"), "float32", CPU, attention="eager")
+    assert model.config._attn_implementation == "eager"
+
+
+def test_nf4_without_bitsandbytes_names_the_command(monkeypatch):
+    monkeypatch.setattr("dpo_ray.reference.quantization.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"not installed: pip install 'dpo-ray\[nf4\]'"):
+        load_model(model_folder("embedded"), "float32", CPU, quantization="nf4")
+
+
+def test_an_architecture_that_only_its_own_code_knows_does_not_load(copied):
+    facts = json.loads((copied / "config.json").read_text())
+    facts.update(model_type="own", auto_map={"AutoConfig": "configuration_own.OwnConfig"})
+    (copied / "config.json").write_text(json.dumps(facts))
+    (copied / "configuration_own.py").write_text("raise AssertionError('it ran')")
+    with pytest.raises(ConfigError, match="does not load"):
+        load_model(copied, "float32", CPU)
 
 
 def test_a_models_own_generation_defaults_bend_no_draw(copied, model, tokenizer):

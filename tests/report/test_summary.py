@@ -39,6 +39,14 @@ def test_the_best_is_given_with_its_interval_adapter_and_figure(state):
     assert "Figure:   /sweeps/beta.png" in text
 
 
+def test_a_fully_trained_best_is_given_as_a_model(state):
+    best = state.trials[10]
+    best.adapter, best.model = None, "/store/t10/model"
+    text = printed(state)
+    assert "Model:    /store/t10/model" in text
+    assert "Adapter:" not in text
+
+
 def test_counts_say_where_the_configurations_came_from_and_how_they_ended(state):
     assert counts(state) == (
         "12 trials in 1 min 20 s (9.0 trials/min): 8 completed, 3 stopped early, 1 failed; "

@@ -12,8 +12,8 @@ import pytest
 import ray
 
 from dpo_ray.plan import Plan
-from dpo_ray.search.inputs import Inputs, check_inputs
-from dpo_ray.search.preparation import prepare_once, trial_template
+from dpo_ray.search.inputs import Inputs, check_inputs, preparation
+from dpo_ray.search.preparation import Screen, prepare, trial_template
 from dpo_ray.slots.events import Logged
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.slot import SlotShape
@@ -63,11 +63,12 @@ def make_job(
     small_plan: Callable[..., Plan], inputs: Inputs, one_worker: SlotPool
 ) -> Callable[..., TrialJob]:
     """Make a trial job over data that the slot itself has prepared."""
-    prepare_once(inputs, small_plan().sweep, one_worker)
+    shared = preparation(inputs, small_plan().sweep)
+    prepare(shared, one_worker, Screen())
 
     def make(folder: Path, *overrides: str, trial: int = 0, **params: float) -> TrialJob:
         sweep = small_plan(*overrides).sweep
-        return trial_template(inputs, sweep, folder).configured(trial, params, "sampler")
+        return trial_template(sweep, shared, folder).configured(trial, params, "sampler")
 
     return make
 

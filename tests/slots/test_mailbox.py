@@ -5,22 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from dpo_ray.config.data import DataConfig
+from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.sweep import EvaluationConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
-from dpo_ray.slots.events import Ended, Logged, Started
+from dpo_ray.slots.events import Ended, Logged, SftEnded, SftLogged, SftStarted, Started
 from dpo_ray.slots.mailbox import ATTEMPTS, SlotMailbox
-from dpo_ray.training.jobs import ModelSpec, Outcome, TrialJob
+from dpo_ray.training.jobs import JoinJob, ModelSpec, Outcome, Preparation, SftJob, Texts, TrialJob
 
 NOWHERE = Path("/nowhere")
 JOB = TrialJob(
     model=ModelSpec(NOWHERE, "float32"),
-    prepared=Prepared(NOWHERE, NOWHERE, NOWHERE),
+    prepared=Prepared(NOWHERE, NOWHERE, NOWHERE, NOWHERE),
     training=TrainingConfig(),
     evaluation=EvaluationConfig(),
     max_length=512,
     folder=NOWHERE,
     trial=7,
+)
+SFT = SftJob(ModelSpec(NOWHERE, "float32"), NOWHERE, SftConfig(), 512, NOWHERE)
+JOIN = JoinJob(
+    Preparation(JOB.model, NOWHERE, JOB.prepared, DataConfig(source="x"), JOB.evaluation), "tokens"
 )
 DONE = Outcome("COMPLETED", "ran all its steps", step=8)
 
@@ -146,6 +152,46 @@ def test_a_trial_that_breaks_before_its_first_step_has_a_beginning():
     started, ended = run(conversation)
     assert (started.job.trial, started.total_steps) == (7, 0)
     assert ended.outcome.reason == "no such layer"
+
+
+def test_a_fine_tuning_tells_of_itself_in_events_of_its_own():
+    async def conversation(box):
+        job_id = await box.start(SFT)
+        for _ in range(2):  # its workers died once
+            await box.next_job(0)
+            await box.started(job_id, 60, Texts(used=158, cut=2, left_out=1))
+            await box.log(job_id, 1, {"train/loss": 3.2})
+        await box.finish(job_id, DONE)
+        return await box.events(0, 0.1)
+
+    assert run(conversation) == [
+        SftStarted(SFT, "slot", 60, Texts(used=158, cut=2, left_out=1)),
+        SftLogged(1, {"train/loss": 3.2}),
+        SftEnded(DONE),
+    ]
+
+
+def test_a_fine_tuning_that_breaks_before_its_first_step_has_a_beginning():
+    async def conversation(box):
+        job_id = await box.start(SFT)
+        await box.finish(job_id, Outcome("FAILED", "no memory"))
+        return await box.events(0, 0.1)
+
+    started, ended = run(conversation)
+    assert (started.total_steps, started.texts) == (0, Texts())
+    assert ended.outcome.reason == "no memory"
+
+
+def test_a_job_of_the_preparation_has_no_events():
+    async def conversation(box):
+        job_id = await box.start(JOIN)
+        await box.next_job(0)
+        await box.finish(job_id, DONE)
+        return await box.events(0, 0.0), await box.next_turn()
+
+    events, turn = run(conversation)
+    assert events == []
+    assert turn.outcome == DONE
 
 
 def test_events_are_read_from_any_number_on():

@@ -83,7 +83,7 @@ ROW = {"prompt": "Say hello. ", "chosen": "Hello!", "rejected": "Go away."}
     ("rows", "parts"),
     [
         ([ROW, {**ROW, "chosen": None}], ("row 2", "chosen", "null")),
-        ([{"prompt": "a", "chosen": "b"}], ("rejected is missing", "prompt")),
+        ([{"prompt": "a", "chosen": "b"}], ("missing: rejected", "prompt")),
         ([ROW, {**ROW, "rejected": " "}], ("row 2", "rejected", "empty")),
         ([{**ROW, "chosen": "Go away."}], ("no row is left",)),
         ([], ("at least one row",)),

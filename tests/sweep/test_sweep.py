@@ -10,6 +10,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from dpo_ray.data.report import DataReport
+from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import fold
 from tests.conftest import ROOT
@@ -67,11 +69,13 @@ def test_real_conversations_are_checked_counted_and_swept(run):
     assert done.code == 0, done.errors
     assert time.monotonic() - began < 180
     rows = done.state.prepared.rows
-    dropped = rows["identical_pair"] + rows["prompt_over_max_length"]
+    dropped = rows["duplicate_pair"] + rows["long_prompt"]
     assert rows["kept"] >= 150
     assert rows["kept"] == rows["train"] + rows["validation"] + rows["test"]
     assert rows["read"] == rows["kept"] + dropped == 300
     assert [row.status for row in done.state.trials.values()] == ["COMPLETED", "COMPLETED"]
+    report = DataReport.model_validate(done.state.data.report)
+    assert "\n".join(data_lines(report)) in done.screen
 
 
 def test_failing_trials_end_a_sweep_and_the_next_one_reuses_what_was_prepared(run):
@@ -88,6 +92,7 @@ def test_failing_trials_end_a_sweep_and_the_next_one_reuses_what_was_prepared(ru
     assert "2 trials failed and budget.failures=2" in too_many.errors
     assert len(too_many.state.trials) <= 3
     assert too_many.state.prepared.reused
+    assert too_many.state.prepared.forwards == 0
     assert too_many.state.prepared.hashes == all_failed.state.prepared.hashes
 
 

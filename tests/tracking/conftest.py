@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from dpo_ray.tracking.journal import Journal, read_journal
-from dpo_ray.tracking.records import AnyRecord, SweepPlanned, TrialStarted
+from dpo_ray.tracking.records import (
+    AnyRecord,
+    ReferenceEnded,
+    ReferenceMetrics,
+    ReferenceStarted,
+    SweepPlanned,
+    TrialStarted,
+)
 
 EXAMPLE = Path(__file__).parents[1] / "report" / "example.journal.jsonl"
 
@@ -51,3 +58,43 @@ def started() -> TrialStarted:
         folder="/store/t00",
         total_steps=60,
     )
+
+
+@pytest.fixture
+def sft() -> list[AnyRecord]:
+    """The fine-tuning of a reference: a second a step, logged at 1, 30 and 60, done after 62 s."""
+    losses = {1: 3.21, 30: 2.2, 60: 1.87}
+    return [
+        ReferenceStarted(
+            settings={"mode": "lora", "epochs": 1.0, "source": None},
+            model="/models/base",
+            texts=158,
+            cut=2,
+            total_steps=60,
+            slot="slot-0",
+            time=1000.0,
+        ),
+        *(
+            ReferenceMetrics(step=step, metrics={"train/loss": loss}, time=1000.0 + step)
+            for step, loss in losses.items()
+        ),
+        ReferenceEnded(
+            state="COMPLETED",
+            reason="fine-tuned",
+            step=60,
+            seconds=62.0,
+            model="/store/cache/model-1/model",
+            time=1062.0,
+        ),
+    ]
+
+
+@pytest.fixture
+def found(sft: list[AnyRecord]) -> list[AnyRecord]:
+    """The same, found in the cache by a later sweep."""
+    begin, *steps, end = (record.model_copy(update={"time": 2000.0}) for record in sft)
+    return [
+        begin.model_copy(update={"slot": None}),
+        *steps,
+        end.model_copy(update={"reused": True, "reason": "found in the cache"}),
+    ]

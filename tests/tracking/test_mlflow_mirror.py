@@ -44,10 +44,13 @@ def mirror(journal: Path, uri: str, timeout_s: float = 60) -> MlflowMirror:
 
 
 def runs(client: MlflowClient) -> dict[str, object]:
-    """Every run of the experiment by its trial's number, the parent under `parent`."""
+    """Every run by its trial's number, others under `parent` and `reference`."""
     experiment = client.get_experiment_by_name("dpo-ray").experiment_id
     found = client.search_runs([experiment], max_results=1000)
-    by_trial = {run.data.tags.get("dpo_ray.trial", "parent"): run for run in found}
+    by_trial = {
+        run.data.tags.get("dpo_ray.trial", run.data.tags.get("stage", "parent")): run
+        for run in found
+    }
     assert len(by_trial) == len(found), "a twin"
     return by_trial
 
@@ -126,6 +129,16 @@ def test_an_adapter_is_an_artifact_of_its_run(example_journal, uri, client):
     assert client.list_artifacts(found["1"].info.run_id) == []
 
 
+def test_a_fully_trained_model_is_a_path_and_no_artifact(example_journal, uri, client, tmp_path):
+    adapter = f'"adapter":"{tmp_path}/sweeps/beta-1a2b3c4d/t00/adapter"'
+    text = example_journal.read_text()
+    example_journal.write_text(text.replace(adapter, f'"model":"{tmp_path}/t00/model"'))
+    mirror(example_journal, uri)
+    run = runs(client)["0"]
+    assert run.data.tags["trial.model"] == f"{tmp_path}/t00/model"
+    assert client.list_artifacts(run.info.run_id) == []
+
+
 def test_starting_over_changes_nothing(example_journal, uri, client, tmp_path):
     mirror(example_journal, uri)
     points, before = metric_points(tmp_path / "mlflow.db"), runs(client)
@@ -174,6 +187,63 @@ def test_a_live_journal_is_followed_and_an_interrupt_leaves_nothing_running(
     assert found["0"].info.status == "KILLED"
     assert found["0"].data.tags["trial.state"] == "KILLED"
     assert found["0"].data.metrics == {"train/loss": 0.7}
+
+
+def test_the_references_fine_tuning_is_a_child_of_its_own(
+    journal, planned, started, sft, uri, client, tmp_path
+):
+    for record in (planned, *sft, started):
+        journal.append(record)
+    for _ in range(2):  # the second mirror begins the journal again
+        mirror(journal.path, uri)
+    found = runs(client)
+    run, parent = found["reference"], found["parent"]
+    assert (run.info.run_name, run.info.status) == ("reference", "FINISHED")
+    tags = {"stage", "reused", "trial.state", "trial.reason", "trial.model", "mlflow.parentRunId"}
+    assert {name: run.data.tags[name] for name in tags} == {
+        "stage": "reference",
+        "reused": "false",
+        "trial.state": "COMPLETED",
+        "trial.reason": "fine-tuned",
+        "trial.model": "/store/cache/model-1/model",
+        "mlflow.parentRunId": parent.info.run_id,
+    }
+    assert run.data.params == {}
+    points = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [(point.step, point.value) for point in points] == [(1, 3.21), (30, 2.2), (60, 1.87)]
+    file = tmp_path / "artifacts" / run.info.run_id / "artifacts" / "sft.yaml"
+    assert "mode: lora" in file.read_text()
+    note = parent.data.tags["mlflow.note.content"]
+    assert "Reference: SFT done in 1 min 02 s, 60 steps, loss 3.21 -> 1.87" in note
+    assert f"[the reference's SFT](#/experiments/{run.info.experiment_id}/runs/" in note
+
+
+def test_a_reference_found_in_the_cache_says_so(journal, planned, found, uri, client):
+    for record in (planned, *found):
+        journal.append(record)
+    mirror(journal.path, uri)
+    run = runs(client)["reference"]
+    assert (run.info.status, run.data.tags["reused"]) == ("FINISHED", "true")
+    assert run.data.metrics == {"train/loss": 1.87}
+
+
+@pytest.mark.parametrize(("state", "status"), [("FAILED", "FAILED"), ("KILLED", "KILLED")])
+def test_a_fine_tuning_that_broke_has_its_status(journal, planned, sft, uri, client, state, status):
+    broken = sft[-1].model_copy(update={"state": state, "model": None, "reason": "why"})
+    for record in (planned, *sft[:-1], broken):
+        journal.append(record)
+    mirror(journal.path, uri)
+    run = runs(client)["reference"]
+    assert (run.info.status, run.data.tags["trial.reason"]) == (status, "why")
+    assert "trial.model" not in run.data.tags
+
+
+def test_a_sweep_killed_meanwhile_leaves_no_fine_tuning_running(journal, planned, sft, uri, client):
+    for record in (planned, *sft[:-1], SweepEnded(exit_code=130, reason="interrupted")):
+        journal.append(record)
+    mirror(journal.path, uri)
+    assert {run.info.status for run in runs(client).values()} == {"KILLED"}
+    assert runs(client)["reference"].data.tags["trial.reason"] == "interrupted"
 
 
 def test_infinite_values_are_not_logged(journal, planned, started, uri, client):

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpo_ray.data.split import split_rows
 from dpo_ray.plan import Plan
 from dpo_ray.ranks import Ranks
-from dpo_ray.search.inputs import check_inputs
-from dpo_ray.search.preparation import trial_template
+from dpo_ray.search.inputs import check_inputs, preparation
+from dpo_ray.search.preparation import Screen, prepare, trial_template
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import Handed, Outcome, PrepareJob, TrialJob, Verdict
-from dpo_ray.training.prepare import prepare
+from dpo_ray.training.in_process import InProcess
+from dpo_ray.training.jobs import Handed, Outcome, Texts, TrialJob, Verdict
 
 
 @dataclass
@@ -26,12 +25,13 @@ class InProcessMailbox:
     logs: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     rungs: list[tuple[int, float, dict[str, float]]] = field(default_factory=list)
     total_steps: int = 0
+    texts: Texts | None = None
 
     def next_job(self, last: int) -> Handed:
         return Handed(closed=True)
 
-    def started(self, job_id: int, total_steps: int) -> None:
-        self.total_steps = total_steps
+    def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
+        self.total_steps, self.texts = total_steps, texts
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         self.logs.append((step, metrics))
@@ -70,16 +70,9 @@ def make_job(desk: Desk, small_plan: Callable[..., Plan]) -> Callable[..., Trial
     def make(folder: Path, *overrides: str, trial: int = 0, **params: float) -> TrialJob:
         plan = small_plan(*overrides)
         inputs = check_inputs(plan.sweep, plan.store)
-        data = plan.sweep.data
-        if not inputs.prepared.complete:
-            splits = split_rows(inputs.pairs.rows, data.validation, data.test)
-            prepare(
-                PrepareJob(
-                    inputs.model, inputs.prepared, splits, data.max_length, plan.sweep.evaluation
-                ),
-                desk,
-            )
-        template = trial_template(inputs, plan.sweep, folder)
+        shared = preparation(inputs, plan.sweep)
+        prepare(shared, InProcess(desk), Screen())
+        template = trial_template(plan.sweep, shared, folder)
         return template.configured(trial, params, "sampler")
 
     return make

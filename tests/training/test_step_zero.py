@@ -11,8 +11,9 @@ from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import autocast
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import build_trainer
+from dpo_ray.training.policy import take_off
 from dpo_ray.training.step_zero import FLOAT32_NATS, check_step_zero
-from dpo_ray.training.trial import run_trial, take_off
+from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
 
 

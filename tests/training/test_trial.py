@@ -58,6 +58,7 @@ def test_the_base_model_comes_back_bare_and_unchanged(make_job, desk, mailbox, t
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert "forward" not in base.__dict__
+    assert base.config.use_cache
     assert not hasattr(base, "peft_config")
 
 

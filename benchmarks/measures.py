@@ -1,0 +1,33 @@
+"""Tables that compare two ways of our own, each by one program."""
+
+from importlib import import_module
+from typing import Literal
+
+from benchmarks.comparisons import SPACE, SWEEP
+from benchmarks.ratios import Bar
+
+TableName = Literal["marginal", "total", "reference", "workers", "rows"]
+MODULES: dict[str, str] = {
+    "reference": "reference_cost",
+    "workers": "workers",
+    "rows": "many_rows",
+}
+
+
+def measures(only: str | None) -> list[str]:
+    """Return the names to measure: all, or the one that was asked for."""
+    return [name for name in MODULES if only in (None, name)]
+
+
+def title_of(name: str) -> str:
+    """Return what the table is about."""
+    return str(import_module(f"benchmarks.{MODULES[name]}").TITLE)
+
+
+def take(name: str) -> tuple[dict[str, float], list[Bar]]:
+    """Measure: figures by name, and what they are held against."""
+    module = import_module(f"benchmarks.{MODULES[name]}")
+    figures: dict[str, float]
+    found: list[Bar]
+    figures, found = module.measure(SPACE, SWEEP)
+    return figures, found

@@ -1,0 +1,16 @@
+"""The `dpo-ray` command: one verb for each thing people do."""
+
+import typer
+
+from dpo_ray.commands import cache, check
+from dpo_ray.sweep import HELP as SWEEP_HELP
+from dpo_ray.sweep import sweep
+
+HELP = "Find the beta, learning rate and LoRA rank your preference data wants."
+
+app = typer.Typer(
+    help=HELP, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+app.command("sweep", help=SWEEP_HELP)(sweep)
+app.command("check", help=check.HELP)(check.check)
+app.command("cache", help=cache.HELP)(cache.cache)

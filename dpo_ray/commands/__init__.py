@@ -1,0 +1,1 @@
+"""The `dpo-ray` command, a file for each verb beside `sweep`."""

@@ -1,0 +1,106 @@
+"""`dpo-ray cache`: what the store keeps from sweep to sweep, and what of it may go."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dpo_ray.cluster.lock import is_locked
+from dpo_ray.data.housekeeping import Entry, drop, entries, to_drop
+from dpo_ray.exits import errors_on_screen
+from dpo_ray.sweep import Store
+from dpo_ray.tracking.journal import read_journal
+from dpo_ray.tracking.state import fold
+from dpo_ray.tracking.wording import duration
+
+HELP = """List what the cache holds, or prune it.
+
+Entries are found again by every sweep that depends on the same content; without one, the next
+sweep computes it anew. What a live sweep uses, or a process is making, always stays.
+
+\b
+Examples:
+  dpo-ray cache
+  dpo-ray cache --older-than 14            # shows what would go
+  dpo-ray cache --older-than 14 --prune
+  dpo-ray cache --max-gb 20 --prune        # the longest unused first
+"""
+GB = 1e9
+
+
+def cache(
+    store: Store = Path("store"),
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, help="Unused for longer than this.")
+    ] = None,
+    max_gb: Annotated[
+        float | None, typer.Option(metavar="GB", min=0, help="The longest unused, until it fits.")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove it; else it is shown.")] = False,
+) -> None:
+    """Run the command; the text of --help stands in HELP."""
+    with errors_on_screen():
+        console = Console()
+        found = entries(store / "cache")
+        going = to_drop(
+            found,
+            time.time(),
+            older_than_days=older_than,
+            max_bytes=None if max_gb is None else int(max_gb * GB),
+            protected=in_use(store),
+        )
+        console.print(_table(found, going, time.time()))
+        total = sum(entry.bytes for entry in found)
+        console.print(f"{counted(found)}, {size(total)}, in {store / 'cache'}")
+        if prune:
+            gone = [entry for entry in going if drop(entry)]
+            freed = size(sum(entry.bytes for entry in gone))
+            console.print(f"removed {counted(gone)}, {freed} freed")
+        elif going:
+            freed = size(sum(entry.bytes for entry in going))
+            console.print(f"--prune would remove {len(going)} of them and free {freed}")
+
+
+def in_use(store: Path) -> set[str]:
+    """Return the names of entries that a live sweep of this store trains on."""
+    used: set[str] = set()
+    for journal in (store / "sweeps").glob("*/journal.jsonl"):
+        if is_locked(journal.parent):
+            prepared = fold(read_journal(journal)).prepared
+            used |= set(prepared.hashes.values()) if prepared else set()
+    return used
+
+
+def counted(found: list[Entry]) -> str:
+    """`1 entry`, `4 entries`."""
+    return f"{len(found)} {'entry' if len(found) == 1 else 'entries'}"
+
+
+def size(count: float) -> str:
+    """`1.2 GB`, `34.0 MB`, `5.6 kB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count / 1e3:.1f} kB"
+
+
+def _table(found: list[Entry], going: list[Entry], now: float) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("kind", "entry"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("size", "unused for"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for entry in found:
+        unused = _age(now - entry.used)
+        goes = "goes" if entry in going else ""
+        table.add_row(entry.kind, entry.path.name, size(entry.bytes), unused, goes)
+    return table
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds / 86400:.0f} days" if seconds > 2 * 86400 else duration(seconds)

@@ -1,0 +1,80 @@
+"""What a slot tells the driver, as lines of the journal."""
+
+from typing import Any
+
+from dpo_ray.slots.events import (
+    Ended,
+    Event,
+    Logged,
+    SftEnded,
+    SftLogged,
+    SftStarted,
+    Started,
+)
+from dpo_ray.tracking.records import (
+    AnyRecord,
+    ReferenceEnded,
+    ReferenceMetrics,
+    ReferenceStarted,
+    TrainMetrics,
+    TrialEnded,
+    TrialStarted,
+)
+from dpo_ray.training.jobs import Outcome
+
+
+def to_record(event: Event) -> AnyRecord:
+    """Return the journal line of a slot's event."""
+    match event:
+        case Started():
+            return _trial_started(event)
+        case Logged(trial=trial, step=step, metrics=metrics):
+            return TrainMetrics(trial=trial, step=step, metrics=metrics)
+        case Ended(trial=trial, outcome=outcome):
+            return TrialEnded(
+                trial=trial,
+                adapter=outcome.adapter,
+                timings=outcome.timings,
+                **_end(outcome),
+            )
+        case SftStarted():
+            return _sft_started(event)
+        case SftLogged(step=step, metrics=metrics):
+            return ReferenceMetrics(step=step, metrics=metrics)
+        case SftEnded(outcome=outcome):
+            return ReferenceEnded(**_end(outcome))
+
+
+def _trial_started(event: Started) -> TrialStarted:
+    job = event.job
+    return TrialStarted(
+        trial=job.trial,
+        params=dict(job.params),
+        origin=job.origin,
+        slot=event.slot,
+        folder=str(job.folder),
+        total_steps=event.total_steps,
+    )
+
+
+def _sft_started(event: SftStarted) -> ReferenceStarted:
+    job, texts = event.job, event.texts
+    return ReferenceStarted(
+        settings=job.settings.model_dump(mode="json"),
+        model=str(job.model.folder),
+        texts=texts.used,
+        cut=texts.cut,
+        left_out=texts.left_out,
+        total_steps=event.total_steps,
+        slot=event.slot,
+    )
+
+
+def _end(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "step": outcome.step,
+        "seconds": outcome.seconds,
+        "model": outcome.model,
+    }

@@ -1,0 +1,65 @@
+"""Everything between open slots and the first trial: reference, pairs, scores, completions."""
+
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.data.cache import content_key, folder_digest
+from dpo_ray.data.texts import write_texts
+from dpo_ray.data.waiting import making
+from dpo_ray.search.inputs import Inputs, preparation
+from dpo_ray.search.preparation import STAGES, Screen, data_report, prepare, prepared_record
+from dpo_ray.search.reference_stage import sft_reference
+from dpo_ray.slots.pool import SlotPool
+from dpo_ray.tracking.journal import Journal
+from dpo_ray.tracking.records import DataChecked
+from dpo_ray.training.jobs import Preparation, SftJob
+
+NOT_IN_THE_WEIGHTS = {"source", "logging_steps", "gradient_checkpointing"}
+"""Settings of an SFT that leave its result as it is; of the source the texts' own hash tells."""
+
+
+def get_ready(
+    inputs: Inputs, sweep: SweepConfig, pool: SlotPool, journal: Journal, screen: Screen
+) -> Preparation:
+    """Make what is missing, journal what is there, and say where it lies.
+
+    Raises:
+        DpoRayError: rows, reference or workers are no good.
+    """
+    began = time.time()
+    reference = _fine_tuned(inputs, sweep, pool, journal, screen)
+    shared = preparation(inputs, sweep, reference)
+    screen.stage("Tokens, reference scores and completions: computed once, or found")
+    tokens = prepare(shared, pool, screen, STAGES[:1])
+    journal.append(DataChecked(report=data_report(shared).to_json()))
+    others = prepare(shared, pool, screen, STAGES[1:])
+    seconds = time.time() - began
+    journal.append(prepared_record(shared, tokens.together_with(others), seconds))
+    return shared
+
+
+def _fine_tuned(
+    inputs: Inputs, sweep: SweepConfig, pool: SlotPool, journal: Journal, screen: Screen
+) -> Path | None:
+    """Return the folder of the fine-tuned reference, or None where the model is left as it is."""
+    sft = sweep.reference.sft
+    if sft is None:
+        return None
+    screen.stage("Supervised fine-tuning of the reference, or finding it")
+    texts = write_texts(sft, inputs.pairs.folder, inputs.cache)
+    key = content_key(
+        {
+            "model": folder_digest(inputs.model.folder),
+            "held": [sweep.model.dtype, sweep.model.attention],
+            "texts": texts.name,
+            "max_length": sweep.data.max_length,
+            "settings": sft.model_dump(mode="json", exclude=NOT_IN_THE_WEIGHTS),
+            "libraries": [version(name) for name in ("trl", "transformers", "peft")],
+        }
+    )
+    target = inputs.cache / f"model-{key}"
+    job = SftJob(inputs.model, texts, sft, sweep.data.max_length, target)
+    with making([target], screen.check, screen.stage):
+        return sft_reference(job, pool, journal, screen.check)
