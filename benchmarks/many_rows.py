@@ -20,6 +20,8 @@ from dpo_ray.search.preparation import Screen, prepare
 from dpo_ray.training.in_process import InProcess
 
 space, sweep, source, store = sys.argv[1:]
+import torch
+torch.set_num_threads(1)  # as a worker of 0.9 CPUs has
 plan = make_plan(Path(space), Path(sweep), [f"data.source={source}"], Path(store))
 workers = InProcess()
 seconds, began = {}, time.perf_counter()

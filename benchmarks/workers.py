@@ -15,7 +15,7 @@ from dpo_ray.search.preparation import Screen, prepare
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.slot import SlotShape
 
-ROWS = 1600
+ROWS = 800
 TITLE = f"Preparing {ROWS:,} pairs at hidden size 256: tokens, scores, completions"
 
 
@@ -30,8 +30,9 @@ def measure(space: Path, sweep: Path) -> tuple[dict[str, float], list[Bar]]:
         for workers in (1, 2):
             plan = make_plan(space, sweep, overrides, folder / f"store-{workers}")
             shared = preparation(check_inputs(plan.sweep, plan.store), plan.sweep)
-            shape = SlotShape(1, 0.9, 0.0, str(folder / f"train-{workers}"), disposable=True)
-            with SlotPool(f"bench-{workers}", workers, shape, going_home_s=0) as pool:
+            # The session is shared with the next pool, so the workers leave by themselves.
+            shape = SlotShape(1, 0.9, 0.0, str(folder / f"train-{workers}"))
+            with SlotPool(f"bench-{workers}", workers, shape) as pool:
                 ray.get([slot.wait_warm.remote() for slot in pool.slots.values()])
                 began = time.perf_counter()
                 prepare(shared, pool, Screen())

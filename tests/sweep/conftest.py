@@ -37,7 +37,7 @@ def arguments(store: Path, name: str, *overrides: str, space: str, small: bool) 
     return [*FIRST, space, "--store", str(store), "--name", name, *options]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run(store: Path, cluster: str) -> Callable[..., Command]:
     """Run a sweep to its end, on the shared cluster and in the shared store."""
 
