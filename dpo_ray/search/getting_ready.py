@@ -36,7 +36,7 @@ def get_ready(
     journal.append(DataChecked(report=data_report(shared).to_json()))
     others = prepare(shared, pool, screen, STAGES[1:])
     seconds = time.time() - began
-    journal.append(prepared_record(shared, tokens.together_with(others), seconds))
+    journal.append(prepared_record(shared, inputs.revision, tokens.together_with(others), seconds))
     return shared
 
 

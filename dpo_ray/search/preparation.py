@@ -92,8 +92,10 @@ def data_report(shared: Preparation) -> DataReport:
     return DataReport(rows=load_report(shared.rows), tokens=token_report(shared.prepared))
 
 
-def prepared_record(shared: Preparation, done: Done, seconds: float) -> records.Prepared:
-    """Return the journal's line about what is ready."""
+def prepared_record(
+    shared: Preparation, revision: str | None, done: Done, seconds: float
+) -> records.Prepared:
+    """Return the journal's line about what is ready; `revision` is a hub model's commit."""
     report = data_report(shared)
     entries = shared.prepared.entries
     return records.Prepared(
@@ -107,6 +109,7 @@ def prepared_record(shared: Preparation, done: Done, seconds: float) -> records.
             "data": report.rows.digest,
             "rows": shared.rows.name,
             **{stage: entry.name for stage, entry in entries.items()},
+            **({} if revision is None else {"model_revision": revision}),
         },
         reused=not done.made,
         seconds=seconds,

@@ -55,7 +55,7 @@ def prepare_and_search(
                     _open_slots(plan, Path(scratch)) as pool,
                     EventPump(pool.slots, journal, progress.note) as pump,
                 ):
-                    screen.stage(f"Warming {_slots(plan)} slots")
+                    screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
                     from dpo_ray.search.tuner import run_search
 

@@ -60,7 +60,9 @@ def numbers(metrics: Metrics) -> str:
 
 def _prepared(record: Prepared) -> str:
     how = "found in the cache" if record.reused else "computed"
-    passes = f", {record.forwards} passes of the reference over pairs" if record.forwards else ""
+    passes = (
+        f", {record.forwards} batches of pairs through the reference" if record.forwards else ""
+    )
     against = with_interval(record.reference, "win_rate")
     return (
         f"prepared in {duration(record.seconds)} ({how}{passes}); "

@@ -5,8 +5,8 @@ from typing import Any
 
 from dpo_ray.data.report import DataReport, RowReport
 
-DIGEST_LENGTH = 36
-"""MLflow's limit; ours has 64 hex digits, and the first 36 tell as much."""
+DIGEST_LENGTH = 16
+"""MLflow shows the digest beside the name and allows 36 characters; the whole one is a tag."""
 CONTEXT = "mlflow.data.context"
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import LoraConfig
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import SCORE_COLUMNS, TOKEN_COLUMNS
+from dpo_ray.training.arguments import common_arguments
 
 
 class PreparedDPOTrainer(DPOTrainer):
@@ -99,32 +99,12 @@ def dpo_arguments(
     training: TrainingConfig, *, max_length: int, dtype: str, workers: int, folder: Path
 ) -> DPOConfig:
     """Translate one trial into TRL's arguments; `batch_size` is shared among workers."""
+    common = common_arguments(
+        training, max_length=max_length, dtype=dtype, workers=workers, folder=folder
+    )
     return DPOConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=training.batch_size
-        // (workers * training.gradient_accumulation),
-        gradient_accumulation_steps=training.gradient_accumulation,
-        max_steps=training.max_steps or -1,
-        num_train_epochs=training.epochs,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler,
-        warmup_steps=training.warmup,
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
+        **common,
         beta=training.beta,
         loss_type=[training.loss_type],
         label_smoothing=training.label_smoothing,
-        max_length=max_length,
-        seed=training.seed,
-        data_seed=training.seed,
-        bf16=dtype == "bfloat16",
-        use_cpu=not torch.cuda.is_available(),
-        activation_checkpointing=training.gradient_checkpointing,
-        logging_steps=training.logging_steps,
-        # The filter would log a loss of 0.0 for a model full of NaN.
-        logging_nan_inf_filter=False,
-        eval_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
     )

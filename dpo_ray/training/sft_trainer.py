@@ -13,6 +13,7 @@ from trl import SFTConfig, SFTTrainer
 
 from dpo_ray.config import reference
 from dpo_ray.errors import DataError
+from dpo_ray.training.arguments import common_arguments
 from dpo_ray.training.jobs import Texts
 
 TOKENS = ["input_ids", "labels"]
@@ -121,31 +122,11 @@ def _arguments(
     folder: Path,
 ) -> SFTConfig:
     """Translate the settings into TRL's arguments; `batch_size` is shared among workers."""
+    common = common_arguments(
+        settings, max_length=max_length, dtype=dtype, workers=workers, folder=folder
+    )
     return SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=settings.batch_size
-        // (workers * settings.gradient_accumulation),
-        gradient_accumulation_steps=settings.gradient_accumulation,
-        max_steps=settings.max_steps or -1,
-        num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler,
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
+        **common,
         completion_only_loss=completion_only,
-        max_length=max_length,
-        seed=settings.seed,
-        data_seed=settings.seed,
-        bf16=dtype == "bfloat16",
-        use_cpu=not torch.cuda.is_available(),
-        activation_checkpointing=settings.gradient_checkpointing,
-        logging_steps=settings.logging_steps,
         logging_first_step=True,  # where the loss began
-        # The filter would log a loss of 0.0 for a model full of NaN.
-        logging_nan_inf_filter=False,
-        eval_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
     )
