@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from dpo_ray.cluster.resources import measure_local
+from dpo_ray.cluster.session import joins_a_cluster
 from dpo_ray.cost import estimate_seconds
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.plan import Available, Plan, check_resources, make_plan
@@ -101,7 +102,9 @@ def start(plan: Plan, console: Console) -> None:
         reachable(str(plan.sweep.tracking.uri))
     from dpo_ray.search.inputs import check_inputs
 
-    inputs = check_inputs(plan.sweep, plan.store)
+    # Other nodes see the store, but not this user's own cache of hub models.
+    shared = joins_a_cluster(plan.sweep.cluster.address)
+    inputs = check_inputs(plan.sweep, plan.store, shared)
     from dpo_ray.stages import run_sweep
 
     run_sweep(plan, inputs, console)

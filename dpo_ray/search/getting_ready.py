@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.cache import content_key, folder_digest
-from dpo_ray.data.texts import write_texts
 from dpo_ray.data.waiting import making
 from dpo_ray.search.inputs import Inputs, preparation
 from dpo_ray.search.preparation import STAGES, Screen, data_report, prepare, prepared_record
@@ -45,21 +44,20 @@ def _fine_tuned(
 ) -> Path | None:
     """Return the folder of the fine-tuned reference, or None where the model is left as it is."""
     sft = sweep.reference.sft
-    if sft is None:
+    if sft is None or inputs.texts is None:
         return None
     screen.stage("Supervised fine-tuning of the reference, or finding it")
-    texts = write_texts(sft, inputs.pairs.folder, inputs.cache)
     key = content_key(
         {
             "model": folder_digest(inputs.model.folder),
             "held": [sweep.model.dtype, sweep.model.attention],
-            "texts": texts.name,
+            "texts": inputs.texts.name,
             "max_length": sweep.data.max_length,
             "settings": sft.model_dump(mode="json", exclude=NOT_IN_THE_WEIGHTS),
             "libraries": [version(name) for name in ("trl", "transformers", "peft")],
         }
     )
     target = inputs.cache / f"model-{key}"
-    job = SftJob(inputs.model, texts, sft, sweep.data.max_length, target)
+    job = SftJob(inputs.model, inputs.texts, sft, sweep.data.max_length, target)
     with making([target], screen.check, screen.stage):
         return sft_reference(job, pool, journal, screen.check)

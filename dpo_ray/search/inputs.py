@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.pairs import Pairs, read_pairs
+from dpo_ray.data.texts import write_texts
 from dpo_ray.reference.keys import locate_prepared
 from dpo_ray.reference.locating import locate_model
 from dpo_ray.training.jobs import ModelSpec, Preparation
@@ -19,23 +20,26 @@ class Inputs:
     revision: str | None
     """Commit of a hub model."""
     cache: Path
+    texts: Path | None = None
+    """What the reference is fine-tuned on, if it is."""
 
 
 def check_inputs(sweep: SweepConfig, store: Path, shared: bool = False) -> Inputs:
-    """Read and check data and model. `shared`: other nodes must see the model's files, too.
+    """Read and check data, texts and model. `shared`: other nodes must see the model's files, too.
 
     Raises:
-        DataError: rows that cannot be trained on.
+        DataError: rows or texts that cannot be trained on.
         ConfigError: no such model.
     """
     cache = store / "cache"
     located = locate_model(sweep.model, cache, shared)
     pairs = read_pairs(sweep.data, cache)
-    held = sweep.model
+    held, sft = sweep.model, sweep.reference.sft
+    texts = None if sft is None else write_texts(sft, pairs.folder, cache)
     spec = ModelSpec(
         located.folder, held.dtype, held.attention, held.quantization, held.trust_remote_code
     )
-    return Inputs(pairs, spec, located.revision, cache)
+    return Inputs(pairs, spec, located.revision, cache, texts)
 
 
 def preparation(inputs: Inputs, sweep: SweepConfig, reference: Path | None = None) -> Preparation:

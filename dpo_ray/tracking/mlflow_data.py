@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from dpo_ray.config.sources import hub_name
 from dpo_ray.data.report import DataReport, RowReport
 
 DIGEST_LENGTH = 16
@@ -39,7 +40,8 @@ def dataset_input(report: DataReport) -> Any:
 
 def _source(rows: RowReport) -> tuple[str, dict[str, Any]]:
     """Return the source as `mlflow.data.get_source` reads it back."""
-    if rows.revision is not None:
-        return "hugging_face", {"path": rows.source, "revision": rows.revision}
+    named = hub_name(rows.source)
+    if rows.revision is not None and named is not None:
+        return "hugging_face", {"path": named.repo, "revision": rows.revision}
     scheme, separator, _ = rows.source.partition("://")
     return (scheme if separator else "local"), {"uri": rows.source}

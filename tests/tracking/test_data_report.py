@@ -8,6 +8,7 @@ import pytest
 from dpo_ray.data.report import DataReport, Finding, Lengths, RowReport, TokenReport
 from dpo_ray.tracking.console_lines import line
 from dpo_ray.tracking.data_lines import data_lines
+from dpo_ray.tracking.mlflow_data import dataset_input
 from dpo_ray.tracking.records import DataChecked
 from dpo_ray.tracking.state import SweepState
 from tests.tracking.test_mlflow_mirror import (  # noqa: F401
@@ -95,6 +96,15 @@ def test_the_parent_run_has_the_pairs_as_a_dataset_input(sweep):
 def test_mlflow_itself_reads_the_source_back(sweep):
     source = mlflow.data.get_source(sweep.inputs.dataset_inputs[0])
     assert source.to_dict() == {"uri": "pairs.jsonl"}
+
+
+@pytest.mark.parametrize("name", ["org/pairs", "hf://datasets/org/pairs", "hf://org/pairs"])
+def test_the_source_of_a_hub_dataset_is_its_id_at_its_commit(name):
+    commit = "0123456789ab" + "c" * 28
+    rows = REPORT.rows.model_copy(update={"source": name, "revision": commit})
+    given = dataset_input(DataReport(rows=rows, tokens=REPORT.tokens))
+    source = mlflow.data.get_source(given)
+    assert (source.path, source.revision) == ("org/pairs", commit)
 
 
 def test_the_report_is_an_artifact_for_people_and_one_for_programs(sweep, uri, client):  # noqa: F811
