@@ -1,4 +1,4 @@
-"""What the reference is fine-tuned on: the training pairs' chosen answers, or texts of their own."""
+"""What the reference is fine-tuned on: the training pairs' chosen answers, or its own texts."""
 
 import json
 
