@@ -72,27 +72,18 @@ def test_without_the_flag_the_model_itself_is_the_reference(run, tuned, untraine
     assert tuned.state.reference["eval/truncated"] < untuned.state.reference["eval/truncated"]
 
 
-def test_the_next_sweep_finds_the_fine_tuned_reference(run, tuned, untrained):
-    again = run("tuned-again", untrained, FLAG, *SHORT, "training.beta=0.2")
+def test_the_next_sweep_finds_the_reference_and_may_train_all_its_weights(run, tuned, untrained):
+    full = ("training.mode=full", "training.learning_rate=1e-4")
+    again = run("full", untrained, FLAG, *SHORT, *full, space="tests/sweep/beta_only.yaml")
     assert again.code == 0, again.errors
     assert again.state.sft.reused
     assert again.state.sft.model == tuned.state.sft.model
     assert again.state.sft.loss == tuned.state.sft.loss
     assert again.state.prepared.forwards == 0
 
-
-def test_all_weights_are_trained_where_the_mode_is_full(run):
-    done = run(
-        "full",
-        "training.mode=full",
-        "training.learning_rate=1e-4",
-        *SHORT,
-        space="tests/sweep/beta_only.yaml",
-    )
-    assert done.code == 0, done.errors
-    assert {row.status for row in done.state.trials.values()} == {"COMPLETED"}
-    assert step_one_losses(done) == pytest.approx([math.log(2)] * 2, abs=1e-5)
-    best = done.state.trials[done.state.ended.best]
+    assert {row.status for row in again.state.trials.values()} == {"COMPLETED"}
+    assert step_one_losses(again) == pytest.approx([math.log(2)] * 2, abs=1e-5)
+    best = again.state.trials[again.state.ended.best]
     assert best.adapter is None
     assert AutoModelForCausalLM.from_pretrained(best.model).num_parameters() > 0
-    assert best.model in done.screen
+    assert best.model in again.screen
