@@ -57,7 +57,8 @@ def _report(sweep: SweepConfig, store: Path, say: Callable[[str], None]) -> list
     """Rows first: a bad one is named before anything heavy is imported."""
     from dpo_ray.search.inputs import check_inputs, preparation
 
-    shared = preparation(check_inputs(sweep, store), sweep)
+    inputs = check_inputs(sweep, store)
+    shared = preparation(inputs, sweep)
 
     import transformers
 
@@ -68,4 +69,4 @@ def _report(sweep: SweepConfig, store: Path, say: Callable[[str], None]) -> list
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     prepare(shared, InProcess(), Screen(say, say), stages=(("tokens",),))
-    return data_lines(data_report(shared))
+    return data_lines(data_report(inputs.pairs.report, shared))

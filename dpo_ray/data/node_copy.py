@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from dpo_ray.data.cache import new_entry
@@ -14,11 +15,13 @@ UNUSED_DAYS = 14
 """Copies of this node that nobody asked for in so many days make room."""
 
 
+@cache
 def on_this_node(prepared: Prepared, node_cache: Path | None) -> Prepared:
     """Return `prepared` with every entry on this node's own disk; None leaves it where it lies.
 
-    Any number of workers of a node may call it at once: one copies, the others wait. A disk
-    without room leaves the entry where it is, which is slower and still right.
+    Looked up once per process, not in every trial. Any number of workers of a node may call it at
+    once: one copies, the others wait. A disk without room leaves the entry where it is, which is
+    slower and still right.
     """
     if node_cache is None:
         return prepared

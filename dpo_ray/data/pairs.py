@@ -1,5 +1,6 @@
 """From a source to checked preference pairs on disk, before any model is loaded."""
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,10 @@ def read_pairs(data: DataConfig, cache: Path) -> Pairs:
         target = cache / f"rows-{rows_key(source.digest, data)}"
         if not target.is_dir():
             _write(source, data, target, Path(scratch))
-    return Pairs(target, load_report(target))
+    os.utime(target)  # when it was last of use: `dpo-ray cache` prunes by it
+    # The rows are found by their content, whatever their source was called the first time.
+    named = {"source": source.name, "revision": source.revision}
+    return Pairs(target, load_report(target).model_copy(update=named))
 
 
 def rows_key(digest: str, data: DataConfig) -> str:

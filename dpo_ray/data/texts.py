@@ -1,5 +1,6 @@
 """What supervised fine-tuning imitates: chosen answers, or texts of their own."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,10 @@ def write_texts(sft: SftConfig, rows: Path, cache: Path) -> Path:
         DataError: the source is missing or unreadable, or a row is empty.
     """
     with quiet_datasets():
-        return _write_chosen(rows, cache) if sft.source is None else _write_own(sft.source, cache)
+        own = sft.source
+        target = _write_chosen(rows, cache) if own is None else _write_own(own, cache)
+    os.utime(target)  # when it was last of use: `dpo-ray cache` prunes by it
+    return target
 
 
 def _write_own(name: str, cache: Path) -> Path:

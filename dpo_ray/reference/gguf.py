@@ -68,6 +68,7 @@ def converted(file: Path, dtype: str, cache: Path) -> Path:
     """
     target = conversion_of(file, dtype, cache)
     if target.is_dir():
+        os.utime(target)  # when it was last of use: `dpo-ray cache` prunes by it
         return target
     done = subprocess.run(
         [sys.executable, "-m", "dpo_ray.reference.gguf", str(file), str(target), dtype],

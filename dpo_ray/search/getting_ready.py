@@ -32,10 +32,11 @@ def get_ready(
     shared = preparation(inputs, sweep, reference)
     screen.stage("Tokens, reference scores and completions: computed once, or found")
     tokens = prepare(shared, pool, screen, STAGES[:1])
-    journal.append(DataChecked(report=data_report(shared).to_json()))
+    report = data_report(inputs.pairs.report, shared)
+    journal.append(DataChecked(report=report.to_json()))
     others = prepare(shared, pool, screen, STAGES[1:])
-    seconds = time.time() - began
-    journal.append(prepared_record(shared, inputs.revision, tokens.together_with(others), seconds))
+    done, seconds = tokens.together_with(others), time.time() - began
+    journal.append(prepared_record(report, shared, inputs.revision, done, seconds))
     return shared
 
 

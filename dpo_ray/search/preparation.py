@@ -13,8 +13,8 @@ from dpo_ray.data.prepared import (
     token_report,
     validation_prompts,
 )
-from dpo_ray.data.report import DataReport
-from dpo_ray.data.rows import load_report, row_counts
+from dpo_ray.data.report import DataReport, RowReport
+from dpo_ray.data.rows import row_counts
 from dpo_ray.data.shards import Shard, plan_shards
 from dpo_ray.data.waiting import making
 from dpo_ray.errors import PreparationFailed
@@ -87,16 +87,15 @@ def prepare(
     return done
 
 
-def data_report(shared: Preparation) -> DataReport:
+def data_report(rows: RowReport, shared: Preparation) -> DataReport:
     """Return all that is known of the pairs, once they are tokenized."""
-    return DataReport(rows=load_report(shared.rows), tokens=token_report(shared.prepared))
+    return DataReport(rows=rows, tokens=token_report(shared.prepared))
 
 
 def prepared_record(
-    shared: Preparation, revision: str | None, done: Done, seconds: float
+    report: DataReport, shared: Preparation, revision: str | None, done: Done, seconds: float
 ) -> records.Prepared:
     """Return the journal's line about what is ready; `revision` is a hub model's commit."""
-    report = data_report(shared)
     entries = shared.prepared.entries
     return records.Prepared(
         rows={
@@ -109,6 +108,7 @@ def prepared_record(
             "data": report.rows.digest,
             "rows": shared.rows.name,
             **{stage: entry.name for stage, entry in entries.items()},
+            **_model_entry(shared),
             **({} if revision is None else {"model_revision": revision}),
         },
         reused=not done.made,
@@ -116,6 +116,14 @@ def prepared_record(
         forwards=done.forwards,
         reference=reference_metrics_of(shared.prepared),
     )
+
+
+def _model_entry(shared: Preparation) -> dict[str, str]:
+    """Name the cache entry the model lies in, if it does: a live sweep keeps it from pruning."""
+    cache, folder = shared.rows.parent, shared.model.folder
+    if not folder.is_relative_to(cache):
+        return {}
+    return {"model": folder.relative_to(cache).parts[0]}
 
 
 def trial_template(

@@ -1,6 +1,7 @@
 """From a source to checked rows on disk, split by prompt, found again by what they depend on."""
 
 import json
+import os
 
 import pytest
 from datasets import Dataset
@@ -161,9 +162,10 @@ def test_a_source_without_rows_says_so(tmp_path):
 
 def test_the_same_rows_are_found_again_and_others_are_not(read):
     first = read(PAIRS)
-    before = first.folder.stat().st_mtime_ns
+    written = first.folder / "report.json"
+    before = written.stat().st_mtime_ns
     assert read(PAIRS, max_length=64).folder == first.folder
-    assert first.folder.stat().st_mtime_ns == before
+    assert written.stat().st_mtime_ns == before
     others = [
         read(PAIRS[:-1]),
         read(PAIRS, limit=20),
@@ -172,6 +174,16 @@ def test_the_same_rows_are_found_again_and_others_are_not(read):
         read(PAIRS, warnings={"duplicate_pair": "keep"}),
     ]
     assert len({pairs.folder for pairs in [first, *others]}) == 6
+
+
+def test_rows_that_are_found_again_say_when_and_under_which_name(read, source, tmp_path):
+    first = read(PAIRS)
+    os.utime(first.folder, (0, 0))
+    renamed = source.rename(source.with_name("renamed.jsonl"))
+    again = read_pairs(DataConfig(source=str(renamed)), tmp_path / "cache")
+    assert again.folder == first.folder
+    assert again.folder.stat().st_mtime > 0
+    assert again.report.source == str(renamed)
 
 
 def test_what_is_done_with_long_prompts_does_not_change_the_rows(read):

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,6 +81,7 @@ def test_the_next_sweep_finds_the_reference_and_may_train_all_its_weights(run, t
     assert again.state.sft.model == tuned.state.sft.model
     assert again.state.sft.loss == tuned.state.sft.loss
     assert again.state.prepared.forwards == 0
+    assert again.state.prepared.hashes["model"] == Path(tuned.state.sft.model).parent.name
 
     assert {row.status for row in again.state.trials.values()} == {"COMPLETED"}
     assert step_one_losses(again) == pytest.approx([math.log(2)] * 2, abs=1e-5)
