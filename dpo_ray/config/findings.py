@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -71,9 +72,11 @@ def _line(
             hint = did_you_mean(str(path[-1]), allowed, better)
             return problem(document, path, f"unknown key{hint}")
         case "union_tag_not_found":
-            return problem(document, (*path, "type"), f"is required; allowed: {_kinds(context)}")
+            return problem(
+                document, (*path, "type"), f"is required; allowed: {_kinds(model, detail)}"
+            )
         case "union_tag_invalid":
-            rule = f"unknown value, got {show(context['tag'])}; allowed: {_kinds(context)}"
+            rule = f"unknown value, got {show(context['tag'])}; allowed: {_kinds(model, detail)}"
             return problem(document, (*path, "type"), rule)
     return problem(document, path, _rule(detail))
 
@@ -96,8 +99,11 @@ def _quotes(detail: ErrorDetails) -> str:
     return "; remove the quotes" if looks_like_one else ""
 
 
-def _kinds(context: dict[str, Any]) -> str:
-    return str(context.get("expected_tags", "'float', 'int', 'categorical'")).replace("'", "")
+def _kinds(model: Any, detail: ErrorDetails) -> str:
+    """List the values of `type` that tell the members of the union at a location apart."""
+    for part in detail["loc"]:
+        model = next(inner for inner in _below(_bare(model), part))
+    return ", ".join(tag for member in get_args(_bare(model)) for tag in get_args(_type_of(member)))
 
 
 def _path(detail: ErrorDetails, document: Document) -> KeyPath:
@@ -122,18 +128,25 @@ def _guilty(path: KeyPath, keys: Sequence[str], document: Document) -> KeyPath:
 def _fields(model: Any, loc: tuple[str | int, ...]) -> list[str]:
     """List the keys of the model that stands at pydantic's location below `model`."""
     for part in loc:
-        model = next(inner for inner in _below(model, part))
-    return list(model.model_fields)
+        model = next(inner for inner in _below(_bare(model), part))
+    return list(_bare(model).model_fields)
+
+
+def _bare(annotation: Any) -> Any:
+    """Strip what only says more about a type: annotations, and that it may be left out."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    members = [member for member in get_args(annotation) if member is not NoneType]
+    optional = NoneType in get_args(annotation) and len(members) == 1
+    return _bare(members[0]) if optional else annotation
 
 
 def _below(annotation: Any, part: str | int) -> Iterator[Any]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         kind = annotation.model_fields.get(str(part))
         yield from [] if kind is None else [kind.annotation]
-    elif get_origin(annotation) is Annotated:
-        yield from _below(get_args(annotation)[0], part)
-    elif get_origin(annotation) is dict:
-        yield get_args(annotation)[1]
+    elif get_origin(annotation) in (dict, list):
+        yield get_args(annotation)[-1]
     else:
         yield from (m for m in get_args(annotation) if part in get_args(_type_of(m)))
 

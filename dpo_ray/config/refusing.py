@@ -3,6 +3,7 @@
 from dpo_ray.config.data import DataConfig
 from dpo_ray.config.document import Document
 from dpo_ray.config.findings import together
+from dpo_ray.config.parsing import KeyPath
 from dpo_ray.config.sources import ALLOWED, choice_problems, source_problem
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
@@ -19,17 +20,26 @@ def refuse_misleading(sweep: SweepConfig, space: SearchSpace, sweep_file: Docume
     """Raise ConfigError for an objective that would mislead and for data that is not there."""
     problems = []
     searched = [field for field in ("beta", "loss_type") if field in space.parameters]
-    if sweep.objective.metric in BETA_SCALED and searched:
-        rule = (
-            f"{sweep.objective.metric} cannot rank trials while {' and '.join(searched)} is "
-            f"searched: at the very same weights {BETA_SCALED[sweep.objective.metric]}; "
-            "use win_rate"
-        )
-        problems.append(problem(sweep_file, ("objective", "metric"), rule))
+    for metric in [each.metric for each in sweep.objective if each.metric in BETA_SCALED]:
+        if searched:
+            rule = (
+                f"{metric} cannot rank trials while {' and '.join(searched)} is searched: "
+                f"at the very same weights {BETA_SCALED[metric]}; use win_rate"
+            )
+            problems.append(problem(sweep_file, _objective_path(sweep_file, metric), rule))
     for key, rule in source_problems(sweep.data):
         problems.append(problem(sweep_file, ("data", key), rule))
     if problems:
         raise together(problems)
+
+
+def _objective_path(document: Document, metric: str) -> KeyPath:
+    """Find the objective in a file that holds one or a list."""
+    written = document.values.get("objective")
+    if not isinstance(written, list):
+        return ("objective", "metric")
+    index = next(i for i, each in enumerate(written) if each.get("metric") == metric)
+    return ("objective", index, "metric")
 
 
 def source_problems(data: DataConfig) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ SEARCHABLE = (
     "lora_rank",
     "lora_alpha",
     "loss_type",
+    "example_weight",
     "label_smoothing",
     "lr_scheduler",
     "warmup",

@@ -4,84 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from dpo_ray.config.confirm import ConfirmConfig
 from dpo_ray.config.data import DataConfig
+from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.config.model import ModelConfig
+from dpo_ray.config.objective import LOWER_IS_BETTER, METRICS, ObjectiveConfig, Objectives
 from dpo_ray.config.reference import ReferenceConfig
 from dpo_ray.config.rules import STRICT, broken_rule
 from dpo_ray.config.training import TrainingConfig
-from dpo_ray.config.wording import show
+from dpo_ray.config.wording import did_you_mean, show
 
-Metric = Literal[
-    "win_rate", "gold_reward", "kl", "accuracy", "logratio_margin", "rewards/margins", "loss"
-]
-LOWER_IS_BETTER = ("kl", "loss")
 TRACKING_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-
-
-class JudgeConfig(BaseModel):
-    """Who decides which of two completions is better."""
-
-    model_config = STRICT
-
-    type: Literal["vader"] = "vader"
-    """vader: the sentiment score of prompt and completion; the toy's labels come from it."""
-    tie: Annotated[float, Field(ge=0)] = 0.05
-    """Scores that differ by no more than this are a tie."""
-
-
-class EvaluationConfig(BaseModel):
-    """How a trial is measured at its rungs."""
-
-    model_config = STRICT
-
-    judge: JudgeConfig = JudgeConfig()
-    """The judge behind win_rate."""
-    prompts: Annotated[int, Field(ge=1)] = 128
-    """Validation prompts answered at each rung; more give a narrower interval."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 40
-    """Length limit of an answer."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
-    """Of the answers that are judged; KL is always measured at 1."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Of the answers that are judged; KL is always measured at 1."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Prompts answered together by one worker."""
-    at: Annotated[
-        list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, validate_default=True)
-    ] = [0.25, 0.5, 1.0]
-    """Rungs, as shares of a trial's own steps; the last is 1."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Which prompts, and the randomness of the answers."""
-
-    @model_validator(mode="after")
-    def _rungs_rise_to_the_end(self) -> Self:
-        if self.at != sorted(set(self.at)) or self.at[-1] != 1.0:
-            raise broken_rule(f"must rise strictly and end with 1.0, got {self.at}", "at")
-        return self
-
-
-class ObjectiveConfig(BaseModel):
-    """The number by which trials are ranked."""
-
-    model_config = STRICT
-
-    metric: Metric = "win_rate"
-    """An `eval/` metric without the prefix; loss and rewards/margins do not compare over beta."""
-    direction: Literal["maximize", "minimize"] = "maximize"
-    """Which end is better."""
-
-    @model_validator(mode="after")
-    def _direction_is_the_better_one(self) -> Self:
-        lower = self.metric in LOWER_IS_BETTER
-        better = "minimize" if lower else "maximize"
-        if self.direction != better:
-            raise broken_rule(
-                f"{self.metric} is better when {'smaller' if lower else 'larger'}, "
-                f"got direction {self.direction}; allowed: {better}",
-                "direction",
-                "metric",
-            )
-        return self
 
 
 class SchedulerConfig(BaseModel):
@@ -148,7 +81,7 @@ class BudgetConfig(BaseModel):
     model_config = STRICT
 
     failures: Annotated[int, Field(ge=1)] = 5
-    """Failed trials that end the sweep."""
+    """Failed trials that end the sweep; those that evaluation.limits failed do not count."""
 
 
 class TrackingConfig(BaseModel):
@@ -201,10 +134,12 @@ class SweepConfig(BaseModel):
     """One DPO run; the values of searched fields are the control trial."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How a trial is measured at its rungs."""
-    objective: ObjectiveConfig = ObjectiveConfig()
-    """The number by which trials are ranked."""
+    objective: Objectives = [ObjectiveConfig()]
+    """The number by which trials are ranked, or a list of two: quality and distance."""
     search: SearchConfig = SearchConfig()
     """How configurations are chosen."""
+    confirm: ConfirmConfig | None = None
+    """How the best are tried again on fresh seeds and unseen prompts; not set: they are not."""
     resources: ResourcesConfig = ResourcesConfig()
     """What one slot may use."""
     budget: BudgetConfig = BudgetConfig()
@@ -213,6 +148,52 @@ class SweepConfig(BaseModel):
     """Where MLflow shows the sweep."""
     cluster: ClusterConfig = ClusterConfig()
     """Where the sweep runs."""
+
+    @model_validator(mode="after")
+    def _objectives_are_measured(self) -> Self:
+        judges = self.evaluation.further_judges
+        known = [*METRICS, *(f"{name}/{what}" for name in judges for what in ("win_rate", "score"))]
+        unscored = {"gold_reward"} if self.evaluation.judge.type == "llm" else set[str]()
+        unscored |= {f"{name}/score" for name, judge in judges.items() if judge.type == "llm"}
+        for objective in self.objective:
+            if objective.metric not in known:
+                hint = did_you_mean(objective.metric, known)
+                rule = f"unknown metric, got {show(objective.metric)}{hint}"
+                raise broken_rule(rule, "objective.metric", "objective")
+            if objective.metric in unscored:
+                raise broken_rule(
+                    f"{objective.metric} needs a judge that gives scores, and an llm judge compares"
+                    "; use win_rate",
+                    "objective",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _two_objectives_are_quality_and_distance(self) -> Self:
+        if len(self.objective) < 2:
+            return self
+        first, second = self.objective
+        if first.metric in LOWER_IS_BETTER or second.metric != "kl":
+            raise broken_rule(
+                "two objectives are a metric to maximize and then kl to minimize, "
+                f"got {first.metric} and {second.metric}",
+                "objective",
+            )
+        if first.penalty is not None:
+            raise broken_rule(
+                "kl is the second objective already, so the first needs no penalty", "objective"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _confirmation_has_prompts(self) -> Self:
+        if self.confirm is not None and self.data.test == 0:
+            raise broken_rule(
+                "confirm judges on test prompts, got data.test 0; allowed: above 0, or no confirm",
+                "data.test",
+                "confirm",
+            )
+        return self
 
     @model_validator(mode="after")
     def _what_is_trained_can_be(self) -> Self:

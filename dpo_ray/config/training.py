@@ -70,6 +70,9 @@ class TrainingConfig(BaseModel):
     """Layers that get an adapter: all-linear, or a list of module names."""
     loss_type: LossType = "sigmoid"
     """TRL's name of the loss; sigmoid is the DPO paper's."""
+    example_weight: bool = True
+    """false weighs every pair alike instead of by how wrong the implicit reward is: the DPO paper's
+    ablation, trained as hinge loss at beta 1e-3."""
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Assumed share of flipped labels; read by robust, exo_pair, aot and aot_unpaired only."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -94,6 +97,16 @@ class TrainingConfig(BaseModel):
     """Optimizer steps between two lines of training metrics."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Order of the pairs and first weights of the adapter."""
+
+    @model_validator(mode="after")
+    def _weight_is_sigmoids(self) -> Self:
+        if not self.example_weight and self.loss_type != "sigmoid":
+            raise broken_rule(
+                f"false replaces loss_type sigmoid, got {self.loss_type}",
+                "example_weight",
+                "loss_type",
+            )
+        return self
 
     @model_validator(mode="after")
     def _loss_reads_label_smoothing(self) -> Self:

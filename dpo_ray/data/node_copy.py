@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dpo_ray.data.cache import new_entry
 from dpo_ray.data.prepared import Prepared
@@ -26,7 +27,9 @@ def on_this_node(prepared: Prepared, node_cache: Path | None) -> Prepared:
     if node_cache is None:
         return prepared
     node_cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = {name: _copied(entry, node_cache) for name, entry in prepared.entries.items()}
+    found: dict[str, Any] = {
+        name: _copied(entry, node_cache) for name, entry in prepared.entries.items()
+    }
     drop_unused(node_cache, UNUSED_DAYS, set(found.values()))
     return replace(prepared, **found)
 

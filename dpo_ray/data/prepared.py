@@ -22,19 +22,21 @@ class Prepared:
     Attributes:
         tokens: a dataset per split: token ids, the row's number and the prompt's text.
         scores: a dataset per split: the reference's log-probabilities, float32 nats.
-        completions: two samples of the reference's completions of the validation prompts.
+        completions: two samples of the reference's completions of the prompts.
         judged: the first sample as every trial's opponent, and the reference's own metrics.
+        split: whose prompts and pairs trials are evaluated on.
     """
 
     tokens: Path
     scores: Path
     completions: Path
     judged: Path
+    split: Split = "validation"
 
     @property
     def entries(self) -> dict[str, Path]:
         """The entries by name, in the order in which they are made."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.type is Path}
 
     @property
     def complete(self) -> bool:
@@ -82,15 +84,24 @@ def reference_metrics_of(prepared: Prepared) -> dict[str, float]:
     return dict(json.loads((prepared.judged / "metrics.json").read_text()))
 
 
-def validation_prompts(prepared: Prepared, count: int) -> tuple[list[list[int]], list[str]]:
-    """Return token ids and texts of the first `count` distinct validation prompts."""
-    rows = load_tokens(prepared, "validation").select_columns(["prompt_ids", "prompt_text"])
-    distinct: dict[tuple[int, ...], str] = {}
-    for row in rows:
-        distinct.setdefault(tuple(row["prompt_ids"]), row["prompt_text"])
+def evaluation_prompts(prepared: Prepared, count: int) -> tuple[list[list[int]], list[str]]:
+    """Return token ids and texts of the first `count` distinct prompts of its split."""
+    found = distinct_prompts(prepared, count)
+    return [row["prompt_ids"] for row in found], [row["prompt_text"] for row in found]
+
+
+def distinct_prompts(prepared: Prepared, count: int) -> list[dict[str, Any]]:
+    """Return the first row of each of the first `count` distinct prompts of its split.
+
+    Columns: row (its number in the source), prompt_ids, prompt_text.
+    """
+    columns = ["row", "prompt_ids", "prompt_text"]
+    distinct: dict[tuple[int, ...], dict[str, Any]] = {}
+    for row in load_tokens(prepared, prepared.split).select_columns(columns):
+        distinct.setdefault(tuple(row["prompt_ids"]), row)
         if len(distinct) == count:
             break
-    return [list(ids) for ids in distinct], list(distinct.values())
+    return list(distinct.values())
 
 
 def join_shards(entry: Path, shards: Sequence[Shard], folder: Path, splits: Sequence[Split]) -> Any:

@@ -11,6 +11,6 @@ def repetition(ids: Sequence[int], n: int = NGRAM) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
-def mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float] | Sequence[int]) -> float:
     """Return the arithmetic mean; of nothing, 0."""
     return sum(values) / len(values) if values else 0.0

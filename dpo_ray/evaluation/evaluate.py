@@ -1,20 +1,20 @@
 """Everything asked of a policy at a rung, as one flat set of metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from dpo_ray.evaluation.baseline import Baseline
+from dpo_ray.evaluation.baseline import MAIN, Baseline
 from dpo_ray.evaluation.degeneration import mean, repetition
-from dpo_ray.evaluation.judges import Judge
+from dpo_ray.evaluation.judging import Comparison, Judge
 from dpo_ray.evaluation.kl import kl_of_samples
 from dpo_ray.evaluation.logps import PairLogps, pair_logps
 from dpo_ray.evaluation.rewards import pair_metrics
 from dpo_ray.evaluation.sampling import Decoding, Sample, sample_completions
-from dpo_ray.evaluation.win_rate import outcomes, win_rate
+from dpo_ray.evaluation.win_rate import win_rate
 from dpo_ray.ranks import Ranks
 
 Metrics = dict[str, float]
@@ -28,14 +28,13 @@ class Evaluator:
         pairs: scored validation rows (token ids and the reference's log-probabilities).
         baseline: the reference's completions of the validation prompts.
         decoding: how completions for the win rate are drawn.
-        tie: the score difference up to which a comparison is a tie.
+        judges: by name; MAIN is the one behind `win_rate`.
     """
 
     pairs: Sequence[dict[str, Any]]
     baseline: Baseline
     decoding: Decoding
-    judge: Judge
-    tie: float
+    judges: Mapping[str, Judge]
     tokenizer: Any
     collator: Any
     ranks: Ranks
@@ -81,8 +80,20 @@ class Evaluator:
         samples = self._draw(model, self.decoding)
         pure = samples if self.decoding.pure else self._draw(model, _pure(self.decoding))
         blackwell, drawn = self._kl(model, as_reference, pure)
-        scores = self.judge(self.baseline.texts, [sample.text for sample in samples])
-        wins = win_rate(outcomes(scores, self.baseline.scores, self.tie))
+        judgements = self.judges[MAIN].compare(
+            [
+                Comparison(prompt, sample.text, opponent, score)
+                for prompt, sample, opponent, score in zip(
+                    self.baseline.prompts,
+                    samples,
+                    self.baseline.completions,
+                    self.baseline.scores[MAIN],
+                    strict=True,
+                )
+            ]
+        )
+        scores = [each.score for each in judgements if each.score is not None]
+        wins = win_rate([each.outcome for each in judgements if each.outcome is not None])
         length = mean([len(sample.ids) for sample in samples])
         return {
             "win_rate": wins.value,
@@ -92,14 +103,18 @@ class Evaluator:
             "kl": blackwell,
             "kl_k1": drawn,
             "length": length,
-            "length_ratio": length / self.baseline.length,
+            "length_ratio": length / mean(self.baseline.lengths),
             "repetition": mean([repetition(sample.ids) for sample in samples]),
             "truncated": mean([float(not sample.ended) for sample in samples]),
         }
 
     def _draw(self, model: Any, decoding: Decoding) -> list[Sample]:
         return sample_completions(
-            model, self.tokenizer, self.baseline.prompts, decoding, self.ranks
+            model,
+            self.tokenizer,
+            [prompt.ids for prompt in self.baseline.prompts],
+            decoding,
+            self.ranks,
         )
 
     def _kl(
@@ -113,7 +128,7 @@ class Evaluator:
             kl_of_samples(
                 model,
                 as_reference(),
-                self.baseline.prompts[start : start + size],
+                [prompt.ids for prompt in self.baseline.prompts[start : start + size]],
                 [sample.ids for sample in samples[start : start + size]],
                 self.tokenizer.pad_token_id,
             )

@@ -1,16 +1,41 @@
-"""Who says which of two completions is better."""
+"""The judges a sweep may name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
+
+from dpo_ray.config.evaluation import EvaluationConfig
+from dpo_ray.config.judging import JudgeConfig, RewardJudge
+from dpo_ray.evaluation.baseline import MAIN, Prompt
+from dpo_ray.evaluation.judging import Comparison, Judge, Judgement, outcome_of
+
+Scorer = Callable[[Sequence[Prompt], Sequence[str]], list[float]]
 
 
-class Judge(Protocol):
-    """Scores completions one by one; the higher score wins a comparison."""
+@dataclass(frozen=True)
+class ScalarJudge:
+    """A judge that scores completions one by one; the higher score wins."""
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
-        """Return one finite score for each completion in its prompt's context."""
-        ...
+    scorer: Scorer
+    tie: float
+    scores: bool = True
+
+    def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """Return one score for each completion."""
+        return self.scorer(prompts, completions)
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Judgement]:
+        """Compare scores; a baseline's that is not known is computed."""
+        prompts = [each.prompt for each in comparisons]
+        ours = self.score(prompts, [each.completion for each in comparisons])
+        known = [each.baseline_score for each in comparisons]
+        if None in known:
+            known = list(self.score(prompts, [each.baseline for each in comparisons]))
+        return [
+            Judgement(outcome_of(our, float(their or 0.0), self.tie), our)
+            for our, their in zip(ours, known, strict=True)
+        ]
 
 
 @cache
@@ -20,15 +45,24 @@ def _analyzer() -> Any:
     return SentimentIntensityAnalyzer()
 
 
-def vader(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+def vader(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
     """Score prompt + completion by VADER's compound sentiment, from -1 to 1.
 
     The embedded pairs were labelled by this very score, so on them it is the gold reward.
     """
     return [
-        float(_analyzer().polarity_scores(prompt + completion)["compound"])
+        float(_analyzer().polarity_scores(prompt.text + completion)["compound"])
         for prompt, completion in zip(prompts, completions, strict=True)
     ]
 
 
-JUDGES: dict[str, Judge] = {"vader": vader}
+def build_judges(evaluation: EvaluationConfig) -> dict[str, Judge]:
+    """Return the sweep's judges by name; MAIN is the one behind `win_rate`."""
+    configured = {MAIN: evaluation.judge, **evaluation.further_judges}
+    return {name: _build(judge) for name, judge in configured.items()}
+
+
+def _build(judge: JudgeConfig) -> Judge:
+    if isinstance(judge, RewardJudge) and judge.function == "vader":
+        return ScalarJudge(vader, judge.tie)
+    raise NotImplementedError(judge.type)

@@ -19,14 +19,6 @@ class WinRate:
     high: float
 
 
-def outcomes(policy: Sequence[float], baseline: Sequence[float], tie: float) -> list[float]:
-    """Compare scores prompt by prompt: 1 a win, 0 a loss, .5 where they differ by at most `tie`."""
-    return [
-        0.5 if abs(ours - theirs) <= tie else float(ours > theirs)
-        for ours, theirs in zip(policy, baseline, strict=True)
-    ]
-
-
 def win_rate(results: Sequence[float]) -> WinRate:
     """Return the mean outcome and its interval.
 

@@ -2,18 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from dpo_ray.data.cache import new_entry
-from dpo_ray.data.prepared import Prepared, parts_of, validation_prompts
+from dpo_ray.data.prepared import Prepared, distinct_prompts, evaluation_prompts, parts_of
+from dpo_ray.data.rows import load_rows
 from dpo_ray.data.shards import Shard
-from dpo_ray.evaluation.baseline import Baseline
+from dpo_ray.evaluation.baseline import MAIN, Baseline, Prompt
 from dpo_ray.evaluation.degeneration import mean, repetition
-from dpo_ray.evaluation.judges import Judge
+from dpo_ray.evaluation.judging import Comparison, Judge
 from dpo_ray.evaluation.sampling import Decoding, Sample, sample_completions
-from dpo_ray.evaluation.win_rate import outcomes, win_rate
+from dpo_ray.evaluation.win_rate import win_rate
 from dpo_ray.ranks import Ranks
 
 Part = Literal["baseline", "again"]
@@ -38,7 +40,7 @@ def write_completion_shard(
 
     `count` prompts are sampled in all; a batch's draws depend on its own number alone.
     """
-    prompts, _ = validation_prompts(prepared, count)
+    prompts, _ = evaluation_prompts(prepared, count)
     decoding = decoding if shard.part == "baseline" else replace(decoding, seed=decoding.seed + 1)
     samples = sample_completions(
         model,
@@ -68,20 +70,29 @@ def join_completions(prepared: Prepared, shards: Sequence[Shard]) -> None:
     shutil.rmtree(parts, ignore_errors=True)
 
 
-def judge_completions(prepared: Prepared, *, count: int, judge: Judge, tie: float) -> None:
+def judge_completions(
+    prepared: Prepared, rows: Path, *, count: int, judges: Mapping[str, Judge]
+) -> None:
     """Judge both samples and keep the opponent, and the reference's own row, in
-    `prepared.judged`."""
-    prompts, texts = validation_prompts(prepared, count)
+    `prepared.judged`. `rows` is the entry of checked rows."""
+    prompts = _prompts(prepared, rows, count)
     baseline, again = (load_samples(prepared, part) for part in PARTS)
-    scores = judge(texts, [sample.text for sample in baseline])
-    again_scores = judge(texts, [sample.text for sample in again])
-    metrics = reference_metrics(baseline, scores, win_rate(outcomes(again_scores, scores, tie)))
+    texts = [sample.text for sample in baseline]
+    scores = {name: judge.score(prompts, texts) for name, judge in judges.items() if judge.scores}
+    against_itself = judges[MAIN].compare(
+        [
+            Comparison(prompt, sample.text, opponent)
+            for prompt, sample, opponent in zip(prompts, again, texts, strict=True)
+        ]
+    )
+    itself = [each.outcome for each in against_itself if each.outcome is not None]
+    metrics = reference_metrics(baseline, scores.get(MAIN, []), win_rate(itself))
     record = Baseline(
         prompts=prompts,
-        texts=texts,
-        completions=[sample.text for sample in baseline],
+        completions=texts,
+        lengths=[len(sample.ids) for sample in baseline],
         scores=scores,
-        length=mean([len(sample.ids) for sample in baseline]),
+        signs={},
     )
     with new_entry(prepared.judged) as folder:
         (folder / "baseline.json").write_text(json.dumps(asdict(record), ensure_ascii=False))
@@ -109,7 +120,24 @@ def reference_metrics(
 
 def load_baseline(prepared: Prepared) -> Baseline:
     """Read the opponent's completions and scores."""
-    return Baseline(**json.loads((prepared.judged / "baseline.json").read_text()))
+    found = json.loads((prepared.judged / "baseline.json").read_text())
+    return Baseline(**{**found, "prompts": [Prompt(**each) for each in found["prompts"]]})
+
+
+def _prompts(prepared: Prepared, rows: Path, count: int) -> list[Prompt]:
+    asked = {each["row"]: each for each in distinct_prompts(prepared, count)}
+    source = {row["row"]: row for row in load_rows(rows, prepared.split) if row["row"] in asked}
+    return [
+        Prompt(
+            row=number,
+            ids=each["prompt_ids"],
+            text=each["prompt_text"],
+            content=source[number]["prompt"],
+            chosen=source[number]["chosen"],
+            rejected=source[number]["rejected"],
+        )
+        for number, each in asked.items()
+    ]
 
 
 def load_samples(prepared: Prepared, part: Part) -> list[Sample]:

@@ -6,17 +6,20 @@ from pathlib import Path
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.cache import content_key, folder_digest
 from dpo_ray.data.prepared import Prepared
+from dpo_ray.data.split import Split
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "generation_config.json")
 """Files of a model's folder that have no say in how text becomes tokens."""
 
 
-def locate_prepared(cache: Path, sweep: SweepConfig, rows: Path, model: Path) -> Prepared:
+def locate_prepared(
+    cache: Path, sweep: SweepConfig, rows: Path, model: Path, split: Split = "validation"
+) -> Prepared:
     """Derive the entries' folders from content: what is not named here cannot matter.
 
     `rows` is the entry of checked rows, `model` the reference's folder. Beta, learning rate,
     rank, seed and loss are absent on purpose: the reference's scores do not depend on them, so
-    one preparation serves a whole sweep and the next night's.
+    one preparation serves a whole sweep and the next night's. `split`: whose prompts are answered.
     """
     tokens = locate_tokens(cache, sweep, rows, model)
     evaluation, held = sweep.evaluation, sweep.model
@@ -31,16 +34,18 @@ def locate_prepared(cache: Path, sweep: SweepConfig, rows: Path, model: Path) ->
     completions = content_key(
         {
             "scores": scores,
-            "prompts": evaluation.prompts,
+            "prompts": [split, evaluation.prompts],
             "decoding": decoding | {"batch_size": evaluation.batch_size},
         }
     )
-    judged = content_key({"completions": completions, "judge": evaluation.judge.model_dump()})
+    judges = evaluation.model_dump(include={"judge", "further_judges"})
+    judged = content_key({"completions": completions, "judges": judges})
     return Prepared(
         tokens=tokens,
         scores=cache / f"scores-{scores}",
         completions=cache / f"completions-{completions}",
         judged=cache / f"judged-{judged}",
+        split=split,
     )
 
 

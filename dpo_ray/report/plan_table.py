@@ -72,9 +72,9 @@ def _work(sweep: SweepConfig) -> Iterator[Row]:
     )
     yield "a trial", f"{_length(sweep)} of {training.batch_size} pairs, {training.loss_type} loss"
     rungs = ", ".join(f"{fraction:.0%}" for fraction in evaluation.at)
-    judged = f"{evaluation.prompts} prompts by {evaluation.judge.type}"
+    judged = f"{evaluation.prompts} prompts by {evaluation.judge.title}"
     yield "measured", f"at {rungs} of its steps, on {judged}{_stopping(sweep)}"
-    yield "objective", f"{sweep.objective.direction} {sweep.objective.metric}"
+    yield "objective", f"{sweep.objective[0].direction} {sweep.objective[0].metric}"
 
 
 def _fine_tuning(sft: SftConfig) -> str:

@@ -10,9 +10,11 @@ from dpo_ray.slots.events import (
     SftLogged,
     SftStarted,
     Started,
+    Wrote,
 )
 from dpo_ray.tracking.records import (
     AnyRecord,
+    ArtifactWritten,
     ReferenceEnded,
     ReferenceMetrics,
     ReferenceStarted,
@@ -30,10 +32,14 @@ def to_record(event: Event) -> AnyRecord:
             return _trial_started(event)
         case Logged(trial=trial, step=step, metrics=metrics):
             return TrainMetrics(trial=trial, step=step, metrics=metrics)
+        case Wrote(trial=trial, path=path, folder=folder, table=table):
+            return ArtifactWritten(trial=trial, path=path, folder=folder, table=table)
         case Ended(trial=trial, outcome=outcome):
             return TrialEnded(
                 trial=trial,
                 adapter=outcome.adapter,
+                metrics=outcome.metrics,
+                by_limits=outcome.by_limits,
                 timings=outcome.timings,
                 **_end(outcome),
             )
@@ -54,6 +60,8 @@ def _trial_started(event: Started) -> TrialStarted:
         slot=event.slot,
         folder=str(job.folder),
         total_steps=event.total_steps,
+        confirms=job.confirms,
+        seed=job.training.seed,
     )
 
 

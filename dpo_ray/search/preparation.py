@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.prepared import (
+    evaluation_prompts,
     missing_shards,
     reference_metrics_of,
     token_report,
-    validation_prompts,
 )
 from dpo_ray.data.report import DataReport, RowReport
 from dpo_ray.data.rows import row_counts
@@ -179,7 +179,7 @@ def _shards(shared: Preparation, stage: Stage) -> list[Shard]:
         case "scores":
             return plan_shards(token_report(shared.prepared).rows, batch)
         case "completions":
-            prompts, _ = validation_prompts(shared.prepared, shared.evaluation.prompts)
+            prompts, _ = evaluation_prompts(shared.prepared, shared.evaluation.prompts)
             return plan_shards({"baseline": len(prompts), "again": len(prompts)}, batch)
         case "judged":
             return []

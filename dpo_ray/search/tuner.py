@@ -75,8 +75,8 @@ def run_search(
     os.environ.update(ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     sweep = plan.sweep
-    metric = f"eval/{sweep.objective.metric}"
-    mode = {"maximize": "max", "minimize": "min"}[sweep.objective.direction]
+    metric = f"eval/{sweep.objective[0].metric}"
+    mode = {"maximize": "max", "minimize": "min"}[sweep.objective[0].direction]
     scheduler = make_scheduler(
         sweep.search.scheduler, sweep.evaluation.at, metric=metric, mode=mode
     )

@@ -24,6 +24,16 @@ class Logged:
 
 
 @dataclass(frozen=True)
+class Wrote:
+    """A file of a trial is complete."""
+
+    trial: int
+    path: str
+    folder: str
+    table: bool
+
+
+@dataclass(frozen=True)
 class Ended:
     """The trial has left the slot."""
 
@@ -56,7 +66,7 @@ class SftEnded:
     outcome: Outcome
 
 
-Event = Started | Logged | Ended | SftStarted | SftLogged | SftEnded
+Event = Started | Logged | Wrote | Ended | SftStarted | SftLogged | SftEnded
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dpo_ray.slots.events import (
     SftStarted,
     Started,
     Turn,
+    Wrote,
 )
 from dpo_ray.training.jobs import Handed, Job, Outcome, SftJob, Texts, TrialJob, Verdict
 
@@ -39,6 +40,7 @@ class SlotMailbox:
         self._decided: asyncio.Future[Verdict] | None = None
         self._seen_rung = self._seen_log = -1
         self._started = False
+        self._written: set[str] = set()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue()
         self._events: list[Event] = []
         self._changed = asyncio.Condition()
@@ -57,6 +59,7 @@ class SlotMailbox:
             self._verdict, self._decided = "continue", None
             self._seen_rung = self._seen_log = -1
             self._started = False
+            self._written = set()
             self._turns = asyncio.Queue()
             self._changed.notify_all()
         if self._broken is not None:
@@ -170,6 +173,13 @@ class SlotMailbox:
         verdict = await self._decided
         self._verdict = verdict if self._verdict == "continue" else self._verdict
         return self._verdict
+
+    async def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
+        """Note a finished file, once."""
+        if not isinstance(self._job, TrialJob) or path in self._written:
+            return
+        self._written.add(path)
+        await self._publish(Wrote(self._job.trial, path, folder, table))
 
     async def poll(self, job_id: int) -> Verdict:
         """Say between rungs whether the job was cancelled."""

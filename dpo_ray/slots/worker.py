@@ -30,6 +30,9 @@ class RemoteMailbox:
         answer = self._slot.report.remote(job_id, step, fraction, metrics)
         return ray.get(answer)  # type: ignore[no-any-return]
 
+    def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
+        self._slot.wrote.remote(job_id, path, folder, table)
+
     def poll(self, job_id: int) -> Verdict:
         return ray.get(self._slot.poll.remote(job_id))  # type: ignore[no-any-return]
 

@@ -40,7 +40,7 @@ def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
             return _prepared(record)
         case TrialStarted():
             what = configuration(record.params)
-            return f"{state.trials[record.trial].name} started ({record.origin}): {what}"
+            return f"{state.row(record.trial).name} started ({record.origin}): {what}"
         case RungDecided():
             return _decided(state, record)
         case TrialEnded():
@@ -71,13 +71,13 @@ def _prepared(record: Prepared) -> str:
 
 
 def _decided(state: SweepState, record: RungDecided) -> str:
-    row = state.trials[record.trial]
+    row = state.row(record.trial)
     where = f"{row.name} at step {record.step}/{row.total_steps}"
     return f"{where}: {numbers(row.metrics)}: {_VERDICTS[record.action]}, {record.reason}"
 
 
 def _ended(state: SweepState, record: TrialEnded, total: int) -> str:
-    row = state.trials[record.trial]
+    row = state.row(record.trial)
     now = progress(state, total, record.time)
     left = "" if now.remaining_s is None else f", about {duration(now.remaining_s)} left"
     broken = record.state in ("FAILED", "KILLED")

@@ -122,7 +122,7 @@ class SweepRuns:
         self._book.text(REFERENCE, sft_yaml(self._state), "sft.yaml")
 
     def _open_child(self, number: int) -> None:
-        trial = self._state.trials[number]
+        trial = self._state.row(number)
         identity = {"mlflow.parentRunId": self._book.runs[None], "dpo_ray.trial": str(number)}
         self._book.open(number, identity, run_name(trial), trial.started)
         self._book.params(number, searched_params(trial, self._state.parameters))
@@ -138,7 +138,7 @@ class SweepRuns:
 
     def _ending(self, record: TrialEnded) -> list[Call]:
         """The status comes last: a run that reads FINISHED is complete."""
-        tags = _end_tags(record, self._state.trials[record.trial].reason)
+        tags = _end_tags(record, self._state.row(record.trial).reason)
         return [
             partial(self._book.flush, record.trial),
             partial(self._book.tag, record.trial, tags),

@@ -10,8 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 TrialState = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 """COMPLETED ran all steps, STOPPED was ended at a rung, FAILED broke, KILLED was interrupted."""
-Origin = Literal["control", "startup", "sampler"]
-"""Who proposed a configuration: the sweep's own values, a random start-up draw, or the sampler."""
+Origin = Literal["control", "startup", "sampler", "confirmation"]
+"""Who proposed a configuration: the sweep's own values, a random start-up draw, the sampler, or the
+confirmation, which tries a candidate of the search again."""
+CONFIRMATIONS = 10_000
+"""Confirmation trials count from here, so that a search can always go on counting its own."""
 Metrics = dict[str, float]
 Params = dict[str, float | int | str | bool]
 
@@ -119,6 +122,9 @@ class TrialStarted(Record):
     slot: str
     folder: str
     total_steps: int
+    confirms: int | None = None
+    """Number of the candidate that is tried again; None for a trial of the search."""
+    seed: int | None = None
 
 
 class TrainMetrics(Record):
@@ -164,6 +170,10 @@ class TrialEnded(Record):
     seconds: float
     adapter: str | None = None
     model: str | None = None
+    metrics: Metrics = {}
+    """The evaluation that failed the trial, where one did."""
+    by_limits: bool = False
+    """A limit of the evaluation failed it: a finding, no fault."""
     timings: dict[str, float] = {}
     """Seconds: `gap_s` from the slot's previous trial's end to this one's first step, and more."""
 
@@ -176,6 +186,53 @@ class ArtifactWritten(Record):
     folder: str = ""
     """Where among the run's artifacts it goes."""
     trial: int | None = None
+    table: bool = False
+    """A Parquet file that is shown as a table."""
+
+
+class Candidate(BaseModel):
+    """A configuration, stopped at one of its checkpoints, that is worth trying again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    trial: int
+    step: int
+    fraction: float
+    """Of the trial's own steps."""
+    total_steps: int
+    params: Params
+    is_default: bool
+    """The sweep's own configuration, which the others are compared with."""
+    metrics: Metrics
+    """The search's evaluation of it, on validation prompts."""
+
+
+class ConfirmationPlanned(Record):
+    """What is tried again, on which seeds; `reference` is the reference's row on test prompts."""
+
+    kind: Literal["confirmation_planned"] = "confirmation_planned"
+    candidates: list[Candidate]
+    seeds: list[int]
+    prompts: int
+    reference: Metrics
+
+
+class CandidateConfirmed(Record):
+    """What became of a candidate: means over its seeds, on test prompts, under `confirm/`."""
+
+    kind: Literal["candidate_confirmed"] = "candidate_confirmed"
+    candidate: int
+    metrics: Metrics
+    """`win_rate`, `seed_spread`, `against_default` with `_low`, `_high` and `_p`, `optimism`..."""
+
+
+class Confirmed(Record):
+    """The confirmation is over; `verdict` is its one sentence."""
+
+    kind: Literal["confirmed"] = "confirmed"
+    champion: int | None
+    """Number of the candidate that is recommended; None if nothing beats the default."""
+    verdict: Reason
 
 
 class SweepEnded(Record):
@@ -200,6 +257,9 @@ AnyRecord = Annotated[
     | RungDecided
     | TrialEnded
     | ArtifactWritten
+    | ConfirmationPlanned
+    | CandidateConfirmed
+    | Confirmed
     | SweepEnded,
     Field(discriminator="kind"),
 ]

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dpo_ray.tracking.records import (
+    CONFIRMATIONS,
     AnyRecord,
     ArtifactWritten,
+    CandidateConfirmed,
+    ConfirmationPlanned,
+    Confirmed,
     DataChecked,
     Metrics,
     Origin,
@@ -38,12 +42,17 @@ class TrialRow:
     total_steps: int
     started: float
     """Unix seconds, as is `ended`."""
+    confirms: int | None = None
+    """The candidate that is tried again; None for a trial of the search."""
+    seed: int | None = None
     status: Literal["RUNNING"] | TrialState = "RUNNING"
     step: int = 0
     metrics: Metrics = field(default_factory=dict)
     train: Metrics = field(default_factory=dict)
     rungs: list[RungReached] = field(default_factory=list)
     reason: str = ""
+    by_limits: bool = False
+    """Failed by a limit of the evaluation, not by a fault."""
     adapter: str | None = None
     model: str | None = None
     """Saved instead of an adapter where all weights were trained."""
@@ -53,13 +62,20 @@ class TrialRow:
 
     @property
     def name(self) -> str:
-        """`t04` for trial 4: short enough for a table's first column."""
-        return f"t{self.number:02d}"
+        """`t04` for trial 4, `c04` for a confirmation's: short enough for a table's column."""
+        return trial_name(self.number)
 
     @property
     def is_control(self) -> bool:
         """Whether this is the sweep's own default configuration."""
         return self.origin == "control"
+
+
+def trial_name(number: int) -> str:
+    """Return `t04` for a trial of the search, `c04` for one of the confirmation."""
+    if number >= CONFIRMATIONS:
+        return f"c{number - CONFIRMATIONS:02d}"
+    return f"t{number:02d}"
 
 
 @dataclass
@@ -100,6 +116,13 @@ class SweepState:
     """None where the reference is the model itself."""
     prepared: Prepared | None = None
     trials: dict[int, TrialRow] = field(default_factory=dict)
+    """The search's."""
+    confirmations: dict[int, TrialRow] = field(default_factory=dict)
+    """The confirmation's trials, numbered from CONFIRMATIONS."""
+    confirmation: ConfirmationPlanned | None = None
+    confirmed: dict[int, CandidateConfirmed] = field(default_factory=dict)
+    """By candidate."""
+    verdict: Confirmed | None = None
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     ended: SweepEnded | None = None
 
@@ -117,8 +140,14 @@ class SweepState:
     @property
     def objective(self) -> tuple[str, str]:
         """The metric trials are ranked by, as in `eval/METRIC`, and its direction."""
-        found = self._planned("sweep", "objective") or {}
+        found = self.objectives[0]
         return found.get("metric", "win_rate"), found.get("direction", "maximize")
+
+    @property
+    def objectives(self) -> list[dict[str, Any]]:
+        """One objective or two, each as its `config.objective.ObjectiveConfig`."""
+        found = self._planned("sweep", "objective") or {}
+        return list(found) if isinstance(found, list) else [found]
 
     @property
     def seconds(self) -> float:
@@ -143,13 +172,26 @@ class SweepState:
             case Prepared():
                 self.prepared = record
             case TrialStarted():
-                self.trials[record.trial] = _started(record)
+                self._rows(record.trial)[record.trial] = _started(record)
             case ArtifactWritten():
                 self.artifacts.append(record)
+            case ConfirmationPlanned():
+                self.confirmation = record
+            case CandidateConfirmed():
+                self.confirmed[record.candidate] = record
+            case Confirmed():
+                self.verdict = record
             case SweepEnded():
                 self.ended = record
             case _:
-                _advance(self.trials[record.trial], record)
+                _advance(self._rows(record.trial)[record.trial], record)
+
+    def row(self, number: int) -> TrialRow:
+        """Return a trial of the search or of the confirmation."""
+        return self._rows(number)[number]
+
+    def _rows(self, number: int) -> dict[int, TrialRow]:
+        return self.confirmations if number >= CONFIRMATIONS else self.trials
 
     def _planned(self, section: str, key: str) -> Any:
         return self.plan.plan.get(section, {}).get(key) if self.plan else None
@@ -204,3 +246,5 @@ def _advance(row: TrialRow, record: TrainMetrics | RungReached | RungDecided | T
             row.status, row.ended = record.state, record.time
             row.adapter, row.model, row.seconds = record.adapter, record.model, record.seconds
             row.timings = record.timings
+            row.metrics = record.metrics or row.metrics
+            row.by_limits = record.by_limits

@@ -9,7 +9,7 @@ import torch
 
 from dpo_ray.data.prepared import TOKEN_COLUMNS, Prepared, load_scored
 from dpo_ray.evaluation.evaluate import Evaluator
-from dpo_ray.evaluation.judges import JUDGES
+from dpo_ray.evaluation.judges import build_judges
 from dpo_ray.evaluation.logps import collator_for
 from dpo_ray.evaluation.sampling import Decoding
 from dpo_ray.ranks import Ranks
@@ -79,7 +79,7 @@ class Desk:
     def _build_evaluator(self, job: TrialJob) -> Evaluator:
         settings, tokenizer = job.evaluation, self.tokenizer(job.model)
         return Evaluator(
-            pairs=_longest_first(load_scored(job.prepared, "validation"), settings.prompts),
+            pairs=_longest_first(load_scored(job.prepared, job.prepared.split), settings.prompts),
             baseline=load_baseline(job.prepared),
             decoding=Decoding(
                 max_new_tokens=settings.max_new_tokens,
@@ -89,8 +89,7 @@ class Desk:
                 seed=settings.seed + 2,
                 batch_size=settings.batch_size,
             ),
-            judge=JUDGES[settings.judge.type],
-            tie=settings.judge.tie,
+            judges=build_judges(settings),
             tokenizer=tokenizer,
             collator=collator_for(tokenizer, job.max_length),
             ranks=self.ranks,

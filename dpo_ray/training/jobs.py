@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from dpo_ray.config.data import DataConfig
+from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.config.reference import SftConfig
-from dpo_ray.config.sweep import EvaluationConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
 from dpo_ray.data.shards import Shard
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
-Origin = Literal["control", "startup", "sampler"]
+Origin = Literal["control", "startup", "sampler", "confirmation"]
 Fatal = Literal["reference", "workers", "data"]
 """Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few."""
 Verdict = Literal["continue", "stop", "cancel"]
@@ -98,6 +98,14 @@ class TrialJob:
     trial: int = -1
     params: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = "control"
+    stop_at: int | None = None
+    """The step after which the trial is evaluated once and ends; its schedule stays the whole one.
+    None: evaluated at its rungs, and trained to its end."""
+    stream: int = 0
+    """Which stream of random numbers its answers are drawn from: each seed of a confirmation has
+    its own."""
+    confirms: int | None = None
+    """Number of the candidate that is tried again; None for a trial of the search."""
 
     def configured(self, trial: int, params: Mapping[str, Any], origin: Origin) -> "TrialJob":
         """Return the job of one configuration: this one's training with `params` put in."""
@@ -157,6 +165,10 @@ class Outcome:
     """Folder of the trained model, of an SFT or where training.mode is full; `adapter` else."""
     timings: dict[str, float] = field(default_factory=dict)
     fatal: Fatal | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    """The evaluation that a trial failed by; nobody decides on it, but people want to see it."""
+    by_limits: bool = False
+    """A limit of the evaluation failed the trial: a finding about the configuration, no fault."""
     ranks: tuple[RankEnd, ...] = ()
     forwards: int = 0
     """Batches of dataset pairs the reference was run on, over all ranks."""
@@ -183,6 +195,13 @@ class Mailbox(Protocol):
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
         """Pass on a rung's metrics and wait for the verdict."""
+        ...
+
+    def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
+        """Say that a file of the trial is complete, and where among its artifacts it belongs.
+
+        `table`: a Parquet file that people will want to read as a table.
+        """
         ...
 
     def poll(self, job_id: int) -> Verdict:

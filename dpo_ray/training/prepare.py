@@ -3,7 +3,7 @@
 import time
 
 from dpo_ray.errors import DataError, DpoRayError
-from dpo_ray.evaluation.judges import JUDGES
+from dpo_ray.evaluation.judges import build_judges
 from dpo_ray.evaluation.sampling import Decoding
 from dpo_ray.reference.completions import (
     join_completions,
@@ -106,12 +106,11 @@ def join(job: JoinJob) -> None:
         case "completions":
             join_completions(prepared, job.shards)
         case "judged":
-            judge = shared.evaluation.judge
             judge_completions(
                 prepared,
+                shared.rows,
                 count=shared.evaluation.prompts,
-                judge=JUDGES[judge.type],
-                tie=judge.tie,
+                judges=build_judges(shared.evaluation),
             )
 
 

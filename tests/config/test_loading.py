@@ -8,12 +8,13 @@ from dpo_ray.config.overrides import apply_overrides
 from dpo_ray.errors import ConfigError
 
 TOP = (
-    "model, data, reference, training, evaluation, objective, search, resources, budget, "
+    "model, data, reference, training, evaluation, objective, search, confirm, resources, budget, "
     "tracking, cluster"
 )
 TRAINING = (
-    "beta, learning_rate, mode, lora_rank, lora_alpha, target_modules, loss_type, label_smoothing, "
-    "max_steps, epochs, batch_size, gradient_accumulation, lr_scheduler, warmup, weight_decay, "
+    "beta, learning_rate, mode, lora_rank, lora_alpha, target_modules, loss_type, "
+    "example_weight, label_smoothing, max_steps, epochs, batch_size, gradient_accumulation, "
+    "lr_scheduler, warmup, weight_decay, "
     "max_grad_norm, gradient_checkpointing, logging_steps, seed"
 )
 LOSSES = (

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from dpo_ray.evaluation.baseline import Baseline
+from dpo_ray.evaluation.baseline import MAIN, Baseline, Prompt
 from dpo_ray.evaluation.evaluate import Evaluator
-from dpo_ray.evaluation.judges import vader
+from dpo_ray.evaluation.judges import ScalarJudge, vader
 from dpo_ray.evaluation.logps import collator_for
 from dpo_ray.evaluation.sampling import Decoding, sample_completions
 from dpo_ray.ranks import Ranks
@@ -30,12 +30,16 @@ def evaluator(model, tokenizer, prompts, texts):
     said = [
         sample.text for sample in sample_completions(model, tokenizer, prompts, decoding, Ranks())
     ]
+    asked = [
+        Prompt(row, ids, text, text, "", "")
+        for row, (ids, text) in enumerate(zip(prompts, texts, strict=True))
+    ]
+    scores = {MAIN: vader(asked, said)}
     return Evaluator(
         pairs=pairs,
-        baseline=Baseline(prompts, texts, said, vader(texts, said), length=10.0),
+        baseline=Baseline(asked, said, [10] * len(said), scores, signs={}),
         decoding=decoding,
-        judge=vader,
-        tie=0.05,
+        judges={MAIN: ScalarJudge(vader, 0.05)},
         tokenizer=tokenizer,
         collator=collator,
         ranks=Ranks(),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpo_ray.evaluation.win_rate import outcomes, win_rate
+from dpo_ray.evaluation.judging import outcome_of
+from dpo_ray.evaluation.win_rate import win_rate
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,7 @@ from dpo_ray.evaluation.win_rate import outcomes, win_rate
     ],
 )
 def test_a_difference_up_to_the_threshold_is_a_tie(ours, theirs, tie, outcome):
-    assert outcomes([ours], [theirs], tie) == [outcome]
-
-
-def test_comparisons_need_one_score_on_either_side():
-    with pytest.raises(ValueError, match="shorter"):
-        outcomes([1.0, 2.0], [1.0], tie=0.0)
+    assert outcome_of(ours, theirs, tie) == outcome
 
 
 def wilson(wins: int, count: int) -> tuple[float, float]:

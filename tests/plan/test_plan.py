@@ -16,7 +16,8 @@ from dpo_ray.plan import make_plan
 ROOT = Path(__file__).parents[2]
 BETA = "parameters:\n  beta: {type: float, low: 0.1, high: 0.5}\n"
 SEARCHABLE = (
-    "beta, learning_rate, lora_rank, lora_alpha, loss_type, label_smoothing, lr_scheduler, "
+    "beta, learning_rate, lora_rank, lora_alpha, loss_type, example_weight, label_smoothing, "
+    "lr_scheduler, "
     "warmup, weight_decay, max_grad_norm"
 )
 

@@ -2,11 +2,13 @@
 
 import pytest
 
-from dpo_ray.data.prepared import load_tokens, reference_metrics_of, validation_prompts
+from dpo_ray.data.prepared import evaluation_prompts, load_tokens, reference_metrics_of
 from dpo_ray.data.shards import Shard
-from dpo_ray.evaluation.judges import vader
+from dpo_ray.evaluation.baseline import MAIN, Prompt
+from dpo_ray.evaluation.judges import ScalarJudge, vader
+from dpo_ray.evaluation.judging import outcome_of
 from dpo_ray.evaluation.sampling import Decoding, sample_completions
-from dpo_ray.evaluation.win_rate import outcomes, win_rate
+from dpo_ray.evaluation.win_rate import win_rate
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.completions import (
     PARTS,
@@ -29,15 +31,16 @@ def written(prepared, model, tokenizer):
             prepared, shard, model, tokenizer, count=6, decoding=DECODING, ranks=Ranks()
         )
     join_completions(prepared, SHARDS)
-    judge_completions(prepared, count=6, judge=vader, tie=0.05)
+    judges = {MAIN: ScalarJudge(vader, tie=0.05)}
+    judge_completions(prepared, prepared.tokens.with_name("rows"), count=6, judges=judges)
     return prepared
 
 
 def test_prompts_are_the_first_distinct_ones(prepared):
     rows = load_tokens(prepared, "validation").to_list()
-    ids, texts = validation_prompts(prepared, count=100)
+    ids, texts = evaluation_prompts(prepared, count=100)
     assert len(ids) == len(texts) == len({row["prompt_text"] for row in rows})
-    few, _ = validation_prompts(prepared, count=3)
+    few, _ = evaluation_prompts(prepared, count=3)
     assert few == ids[:3]
     assert ids[0] == rows[0]["prompt_ids"]
     assert texts[0] == rows[0]["prompt_text"]
@@ -48,7 +51,7 @@ def test_the_preparation_is_then_complete(written):
 
 
 def test_shards_draw_what_one_worker_would_draw(written, model, tokenizer):
-    prompts, _ = validation_prompts(written, 6)
+    prompts, _ = evaluation_prompts(written, 6)
     whole = sample_completions(model, tokenizer, prompts, DECODING, Ranks())
     assert load_samples(written, "baseline") == whole
     assert load_samples(written, "again") != whole
@@ -56,16 +59,21 @@ def test_shards_draw_what_one_worker_would_draw(written, model, tokenizer):
 
 def test_the_opponent_is_read_back_as_it_was_judged(written):
     baseline = load_baseline(written)
-    assert (baseline.prompts, baseline.texts) == validation_prompts(written, 6)
-    assert baseline.scores == vader(baseline.texts, baseline.completions)
-    assert 0 < baseline.length <= 16
+    ids, texts = evaluation_prompts(written, 6)
+    assert [prompt.ids for prompt in baseline.prompts] == ids
+    assert [prompt.text for prompt in baseline.prompts] == texts
+    assert [prompt.content for prompt in baseline.prompts] == texts
+    assert all(prompt.chosen != prompt.rejected for prompt in baseline.prompts)
+    assert baseline.scores == {MAIN: vader(baseline.prompts, baseline.completions)}
+    assert all(0 < length <= 16 for length in baseline.lengths)
 
 
 def test_the_references_own_row_stands_still(written):
     row, baseline = reference_metrics_of(written), load_baseline(written)
     assert (row["eval/kl"], row["eval/logratio_margin"], row["eval/accuracy"]) == (0, 0, 0.5)
-    assert row["eval/gold_reward"] == sum(baseline.scores) / len(baseline.scores)
-    assert row["eval/length"] == baseline.length
+    scores = baseline.scores[MAIN]
+    assert row["eval/gold_reward"] == sum(scores) / len(scores)
+    assert row["eval/length"] == sum(baseline.lengths) / len(baseline.lengths)
     assert row["eval/length_ratio"] == 1.0
 
 
@@ -73,13 +81,15 @@ def test_the_reference_is_even_with_a_second_sample_of_itself(model, tokenizer):
     """The A/A check: judge, decoding and interval together are fair to equals."""
     texts = ["The soup", "This film has a very", "I thought the", "Yesterday"] * 64
     prompts = [tokenizer(text)["input_ids"] for text in texts]
+    asked = [Prompt(row, [], text, text, "", "") for row, text in enumerate(texts)]
     first, second = (
-        vader(texts, [sample.text for sample in samples])
+        vader(asked, [sample.text for sample in samples])
         for samples in (
             sample_completions(model, tokenizer, prompts, Decoding(16, seed=seed), Ranks())
             for seed in (0, 1)
         )
     )
-    even = win_rate(outcomes(second, first, tie=0.05))
+    both = zip(second, first, strict=True)
+    even = win_rate([outcome_of(ours, theirs, 0.05) for ours, theirs in both])
     assert even.low <= 0.5 <= even.high
     assert even.high - even.low < 0.15

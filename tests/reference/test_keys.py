@@ -95,4 +95,4 @@ def test_completions_depend_on_how_they_are_drawn(section):
 
 
 def test_only_the_verdicts_depend_on_the_judge():
-    assert changed(evaluation={"judge": {"tie": 0.1}}) == ["judged"]
+    assert changed(evaluation={"judge": {"type": "reward", "tie": 0.1}}) == ["judged"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dpo_ray.config.data import DataConfig
+from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.config.reference import SftConfig
-from dpo_ray.config.sweep import EvaluationConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
 from dpo_ray.slots.events import Ended, Logged, SftEnded, SftLogged, SftStarted, Started

@@ -24,6 +24,7 @@ class InProcessMailbox:
     at_poll: Verdict = "continue"
     logs: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     rungs: list[tuple[int, float, dict[str, float]]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     total_steps: int = 0
     texts: Texts | None = None
 
@@ -39,6 +40,9 @@ class InProcessMailbox:
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
         self.rungs.append((step, fraction, metrics))
         return self.at_rungs.get(step, "continue")
+
+    def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
+        self.files.append(path)
 
     def poll(self, job_id: int) -> Verdict:
         return self.at_poll
