@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dpo_ray.config.judging import LlmJudge
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.plan import Placement, Plan
 
@@ -19,7 +20,7 @@ CALL_S = 0.006
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of the search stage."""
+    """Seconds of the search and of the confirmation after it."""
 
     low: float
     """Early stopping halves the field at every rung."""
@@ -37,10 +38,26 @@ def estimate_seconds(
     flops = _flops(plan.sweep, placement)
     training = steps * _step_s(plan.sweep, parameter_count, flops)
     rung = _rung_s(plan.sweep, parameter_count, flops)
+    least = _confirmation_s(plan.sweep, plan.sweep.evaluation.at[0] * training, rung)
+    most = _confirmation_s(plan.sweep, training, rung)
     return Estimate(
-        low=_search_s(plan.sweep, training, rung, stops=True),
-        high=_search_s(plan.sweep, training, rung, stops=False),
+        low=_search_s(plan.sweep, training, rung, stops=True) + least,
+        high=_search_s(plan.sweep, training, rung, stops=False) + most,
     )
+
+
+def most_llm_calls(sweep: SweepConfig) -> int:
+    """Return the calls to language models that judge, if no trial is stopped early.
+
+    Two orders for each prompt, answered at each rung, once for the reference's second sample, and
+    once in each training of the confirmation (whose prompts are not counted before they are read:
+    as many as the search's are assumed).
+    """
+    confirm, evaluation = sweep.confirm, sweep.evaluation
+    trainings = 0 if confirm is None else confirm.seeds * (confirm.top + 1) + 1
+    evaluations = sweep.search.trials * len(evaluation.at) + 1 + trainings
+    models = sum(isinstance(judge, LlmJudge) for judge in evaluation.judges)
+    return 2 * models * evaluation.prompts * evaluations
 
 
 def _steps(sweep: SweepConfig) -> int | None:
@@ -95,6 +112,17 @@ def _search_s(sweep: SweepConfig, training: float, rung: float, stops: bool) -> 
         alive, before = alive * keep, fraction
     waves = -(-search.trials // search.concurrent)
     return START_S + waves * trial
+
+
+def _confirmation_s(sweep: SweepConfig, training: float, rung: float) -> float:
+    """Each training is evaluated once, at the step that was chosen."""
+    confirm = sweep.confirm
+    if confirm is None:
+        return 0.0
+    trainings = confirm.seeds * (min(confirm.top, sweep.search.trials) + 1)
+    waves = -(-trainings // min(sweep.search.concurrent, sweep.search.trials))
+    share = (confirm.prompts or sweep.evaluation.prompts) / sweep.evaluation.prompts
+    return waves * (GAP_S + training + share * rung)
 
 
 def _asha(sweep: SweepConfig) -> bool:

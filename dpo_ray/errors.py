@@ -8,6 +8,7 @@ DpoRayError                      1
 ├── ReferenceMismatch            3   step 0: the policy is not the stored reference
 ├── ReferenceFailed              3   the SFT stage failed, so there is no reference
 ├── PreparationFailed            3   tokens, reference scores or completions broke
+├── JudgingFailed                3   a judge broke, or left too much unjudged
 ├── NoTrialCompleted             3   every trial failed
 ├── TooManyFailures              4   more failed trials than the budget allows
 ├── SweepLocked                  6   a live process works under this name
@@ -61,6 +62,12 @@ class ReferenceFailed(DpoRayError):
 
 class PreparationFailed(DpoRayError):
     """A job of the preparation broke, so there is nothing to train on."""
+
+    exit_code = 3
+
+
+class JudgingFailed(DpoRayError):
+    """A judge broke, or could not judge more than its settings allow; one trial fails by it."""
 
     exit_code = 3
 

@@ -21,6 +21,7 @@ SMALL = (
     "evaluation.prompts=16",
     "evaluation.max_new_tokens=12",
     "evaluation.at=[0.5, 1.0]",
+    "confirm=null",
 )
 """Overrides that make a trial of the shipped sweep last a second or two."""
 

@@ -21,12 +21,15 @@ class LimitsConfig(BaseModel):
     """Share of repeated n-grams, above the reference's own."""
     min_distinct: Annotated[float, Field(ge=0, le=1)] | None = 0.5
     """Distinct n-grams of all completions, as a part of the reference's."""
-    min_eos_rate: Annotated[float, Field(ge=0, le=1)] | None = 0.5
+    min_eos_rate: Annotated[float, Field(ge=0, le=1)] | None = 0.25
     """Share of completions that end by themselves, as a part of the reference's."""
     min_length_ratio: Annotated[float, Field(ge=0)] | None = 0.2
     """Mean length, in units of the reference's."""
     max_length_ratio: Annotated[float, Field(gt=0)] | None = 5.0
     """Mean length, in units of the reference's."""
+    max_kl_per_token: Annotated[float, Field(gt=0)] | None = 0.7
+    """KL from the reference in nats, over the mean length: from about here on the reference would
+    hardly ever write such text, and on the embedded language it is word salad."""
     max_kl: Annotated[float, Field(gt=0)] | None = None
     """KL from the reference, nats a completion."""
 
@@ -58,6 +61,11 @@ class EvaluationConfig(BaseModel):
     """Rungs, as shares of a trial's own steps; the last is 1."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Which prompts, and the randomness of the answers."""
+
+    @property
+    def judges(self) -> list[JudgeConfig]:
+        """All judges, the one behind win_rate first."""
+        return [self.judge, *self.further_judges.values()]
 
     @model_validator(mode="after")
     def _rungs_rise_to_the_end(self) -> Self:

@@ -1,6 +1,6 @@
 """How far the policy has moved from its reference, on its own samples."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from dpo_ray.evaluation.sampling import left_pad
+
+TOGETHER = 32
+"""Samples that go through the models at the same time."""
 
 
 def rao_blackwell_kl(policy_logits: Tensor, reference_logits: Tensor, mask: Tensor) -> Tensor:
@@ -18,10 +21,8 @@ def rao_blackwell_kl(policy_logits: Tensor, reference_logits: Tensor, mask: Tens
     than the log-ratio of the drawn tokens. Logits: (samples, steps, vocabulary); mask:
     (samples, steps), 1 where a token was drawn, the end token included.
     """
-    log_p = policy_logits.float().log_softmax(-1)
-    log_ref = reference_logits.float().log_softmax(-1)
-    per_step = (log_p.exp() * (log_p - log_ref)).sum(-1)
-    return (per_step * mask).sum(-1)
+    unused = torch.zeros_like(mask)
+    return both_estimates(policy_logits, reference_logits, unused, mask)[0]
 
 
 def drawn_log_ratio(
@@ -31,23 +32,52 @@ def drawn_log_ratio(
 
     Shapes as in `rao_blackwell_kl`; ids: (samples, steps). Returns (samples,).
     """
-    difference = policy_logits.float().log_softmax(-1) - reference_logits.float().log_softmax(-1)
-    return (difference.gather(-1, ids.unsqueeze(-1)).squeeze(-1) * mask).sum(-1)
+    return both_estimates(policy_logits, reference_logits, ids, mask)[1]
+
+
+def both_estimates(
+    policy_logits: Tensor, reference_logits: Tensor, ids: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the Rao-Blackwell and the k1 estimate of each sample. Shapes as above."""
+    log_p = policy_logits.float().log_softmax(-1)
+    ratio = log_p - reference_logits.float().log_softmax(-1)
+    blackwell = ((log_p.exp() * ratio).sum(-1) * mask).sum(-1)
+    drawn = (ratio.gather(-1, ids.unsqueeze(-1)).squeeze(-1) * mask).sum(-1)
+    return blackwell, drawn
 
 
 @torch.no_grad()
 def kl_of_samples(
     model: Any,
-    as_reference: AbstractContextManager[Any],
+    as_reference: Callable[[], AbstractContextManager[Any]],
     prompts: Sequence[list[int]],
     completions: Sequence[list[int]],
     pad: int,
 ) -> tuple[list[float], list[float]]:
     """Return the Rao-Blackwell and the k1 estimate for each sample of one batch.
 
-    The completions must be pure samples of the policy. `as_reference` yields the model that is
-    the reference for one more forward (for LoRA: `model` itself, its adapter disabled).
+    The completions must be pure samples of the policy. `as_reference()` is a context that yields
+    the model that is the reference for one more forward (for LoRA: `model` itself, its adapter
+    disabled). Samples of like length go together: padding is work, too.
     """
+    order = sorted(range(len(prompts)), key=lambda i: (len(completions[i]), len(prompts[i])))
+    found: dict[int, tuple[float, float]] = {}
+    for start in range(0, len(order), TOGETHER):
+        group = order[start : start + TOGETHER]
+        estimates = _kl_of_group(
+            model, as_reference, [prompts[i] for i in group], [completions[i] for i in group], pad
+        )
+        found |= dict(zip(group, zip(*estimates, strict=True), strict=True))
+    return [found[i][0] for i in range(len(prompts))], [found[i][1] for i in range(len(prompts))]
+
+
+def _kl_of_group(
+    model: Any,
+    as_reference: Callable[[], AbstractContextManager[Any]],
+    prompts: Sequence[list[int]],
+    completions: Sequence[list[int]],
+    pad: int,
+) -> tuple[list[float], list[float]]:
     device = next(model.parameters()).device
     rows = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
     ids, attention = left_pad(_right_pad(rows, completions, pad), pad, device)
@@ -57,10 +87,9 @@ def kl_of_samples(
         device=device,
     )
     policy = _logits(model, ids, attention, steps)
-    with as_reference as reference_model:
+    with as_reference() as reference_model:
         reference = _logits(reference_model, ids, attention, steps)
-    blackwell = rao_blackwell_kl(policy, reference, mask)
-    drawn = drawn_log_ratio(policy, reference, ids[:, -steps:], mask)
+    blackwell, drawn = both_estimates(policy, reference, ids[:, -steps:], mask)
     return blackwell.tolist(), drawn.tolist()
 
 

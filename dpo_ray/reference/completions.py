@@ -12,10 +12,10 @@ from dpo_ray.data.prepared import Prepared, distinct_prompts, evaluation_prompts
 from dpo_ray.data.rows import load_rows
 from dpo_ray.data.shards import Shard
 from dpo_ray.evaluation.baseline import MAIN, Baseline, Prompt
-from dpo_ray.evaluation.degeneration import mean, repetition
-from dpo_ray.evaluation.judging import Comparison, Judge
+from dpo_ray.evaluation.degeneration import mean, signs
+from dpo_ray.evaluation.judged import ask, judge_metrics, length_controlled
+from dpo_ray.evaluation.judging import Judge, Judgement
 from dpo_ray.evaluation.sampling import Decoding, Sample, sample_completions
-from dpo_ray.evaluation.win_rate import win_rate
 from dpo_ray.ranks import Ranks
 
 Part = Literal["baseline", "again"]
@@ -79,43 +79,41 @@ def judge_completions(
     baseline, again = (load_samples(prepared, part) for part in PARTS)
     texts = [sample.text for sample in baseline]
     scores = {name: judge.score(prompts, texts) for name, judge in judges.items() if judge.scores}
-    against_itself = judges[MAIN].compare(
-        [
-            Comparison(prompt, sample.text, opponent)
-            for prompt, sample, opponent in zip(prompts, again, texts, strict=True)
-        ]
-    )
-    itself = [each.outcome for each in against_itself if each.outcome is not None]
-    metrics = reference_metrics(baseline, scores.get(MAIN, []), win_rate(itself))
     record = Baseline(
         prompts=prompts,
         completions=texts,
         lengths=[len(sample.ids) for sample in baseline],
         scores=scores,
-        signs={},
+        signs=signs(baseline),
     )
+    metrics = reference_metrics(record, again, ask(judges, record, again, Ranks()))
     with new_entry(prepared.judged) as folder:
         (folder / "baseline.json").write_text(json.dumps(asdict(record), ensure_ascii=False))
         (folder / "metrics.json").write_text(json.dumps(metrics))
 
 
 def reference_metrics(
-    samples: Sequence[Sample], scores: Sequence[float], itself: Any
+    baseline: Baseline, again: Sequence[Sample], judged: Mapping[str, Sequence[Judgement]]
 ) -> dict[str, float]:
-    """Return the reference's own row: every metric that means something for it."""
-    return {
-        "eval/win_rate": itself.value,
-        "eval/win_rate_low": itself.low,
-        "eval/win_rate_high": itself.high,
-        "eval/gold_reward": mean(scores),
-        "eval/kl": 0.0,
-        "eval/logratio_margin": 0.0,
-        "eval/accuracy": 0.5,
-        "eval/length": mean([len(sample.ids) for sample in samples]),
-        "eval/length_ratio": 1.0,
-        "eval/repetition": mean([repetition(sample.ids) for sample in samples]),
-        "eval/truncated": mean([float(not sample.ended) for sample in samples]),
+    """Return the reference's own row: every metric that means something for it.
+
+    `judged` is its second sample, `again`, against its first; scores are the first one's.
+    """
+    scores = {
+        "gold_reward" if name == MAIN else f"{name}/score": mean(values)
+        for name, values in baseline.scores.items()
     }
+    found = {
+        **judge_metrics(judged),
+        **scores,
+        **baseline.signs,
+        "win_rate_length_controlled": length_controlled(judged[MAIN], again, baseline),
+        "length_ratio": 1.0,
+        "kl": 0.0,
+        "logratio_margin": 0.0,
+        "accuracy": 0.5,
+    }
+    return {f"eval/{name}": value for name, value in found.items()}
 
 
 def load_baseline(prepared: Prepared) -> Baseline:

@@ -16,7 +16,7 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
     `problem` is what ended it early, None for a sweep that ran its plan.
     """
     state = fold(read_journal(journal.path))
-    best = best_of(rank(state, *state.objective))
+    best = best_of(rank(state))
     if best is not None:
         figure = draw_sweep(state, folder / "sweep.png")
         journal.append(ArtifactWritten(path=str(figure), folder="figures"))
@@ -24,7 +24,8 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
         SweepEnded(
             exit_code=problem.exit_code if problem else 0,
             reason=str(problem) if problem else "all trials of the plan are done",
-            best=best.number if best else None,
+            best=best.trial.number if best and best.trial else None,
+            step=best.step if best else None,
         )
     )
     return fold(read_journal(journal.path))

@@ -7,12 +7,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dpo_ray.config.judging import LlmJudge
+from dpo_ray.config.objective import ObjectiveConfig
 from dpo_ray.config.redaction import redact
 from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.resolving import describe
 from dpo_ray.config.space import CategoricalParameter, Parameter
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.cost import Estimate
+from dpo_ray.cost import Estimate, most_llm_calls
 from dpo_ray.plan import Placement, Plan
 
 Row = tuple[str, str]
@@ -61,7 +63,8 @@ def _facts(rows: list[Row]) -> Table:
 def _work(sweep: SweepConfig) -> Iterator[Row]:
     search, training, evaluation = sweep.search, sweep.training, sweep.evaluation
     tuned = "fine-tune the reference, " if sweep.reference.sft is not None else ""
-    yield "stages", f"{tuned}prepare (what is cached is reused), search, report"
+    confirmed = "confirm, " if sweep.confirm is not None else ""
+    yield "stages", f"{tuned}prepare (what is cached is reused), search, {confirmed}report"
     yield "model", f"{sweep.model.name}, {sweep.model.dtype}, LoRA on {_modules(sweep)}"
     if sweep.reference.sft is not None:
         yield "reference", _fine_tuning(sweep.reference.sft)
@@ -74,7 +77,41 @@ def _work(sweep: SweepConfig) -> Iterator[Row]:
     rungs = ", ".join(f"{fraction:.0%}" for fraction in evaluation.at)
     judged = f"{evaluation.prompts} prompts by {evaluation.judge.title}"
     yield "measured", f"at {rungs} of its steps, on {judged}{_stopping(sweep)}"
-    yield "objective", f"{sweep.objective[0].direction} {sweep.objective[0].metric}"
+    yield from _further_judges(sweep)
+    yield "objective", ", then ".join(_objective(each) for each in sweep.objective)
+    yield "confirmed", _confirmation(sweep)
+
+
+def _further_judges(sweep: SweepConfig) -> Iterator[Row]:
+    """Name the judges beside the first, and what judging by language models may cost."""
+    evaluation = sweep.evaluation
+    names = [f"{name} ({judge.title})" for name, judge in evaluation.further_judges.items()]
+    if names:
+        yield "judged, too", f"by {', '.join(names)}"
+    models = [each for each in evaluation.judges if isinstance(each, LlmJudge)]
+    if models:
+        ceiling = ", ".join(f"at most {judge.max_calls:,} by {judge.model}" for judge in models)
+        calls = most_llm_calls(sweep)
+        yield "judge calls", f"up to {calls:,} if no trial is stopped early; {ceiling}"
+
+
+def _objective(objective: ObjectiveConfig) -> str:
+    penalty = objective.penalty
+    if penalty is None:
+        return f"{objective.direction} {objective.metric}"
+    taken_off = f"{penalty.weight:g} x the {penalty.metric} above {penalty.budget:g} nats"
+    return f"{objective.direction} {objective.metric} - {taken_off}"
+
+
+def _confirmation(sweep: SweepConfig) -> str:
+    confirm = sweep.confirm
+    if confirm is None:
+        return "no: a search score is optimistic, and confirm would say by how much"
+    prompts = "all test prompts" if confirm.prompts is None else f"{confirm.prompts} test prompts"
+    return (
+        f"the best {confirm.top} and the default, each on {confirm.seeds} fresh seeds, "
+        f"judged on {prompts}"
+    )
 
 
 def _fine_tuning(sft: SftConfig) -> str:

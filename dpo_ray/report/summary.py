@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
-from dpo_ray.report.ranking import RankedRow, rank
+from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
+from dpo_ray.report.confirmation_table import confirmation_table
+from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.mlflow_server import database_file
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import configuration, duration, number, with_interval
 
 _HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
@@ -28,12 +30,15 @@ def print_summary(
     experiment_id: str | None = None,
 ) -> None:
     """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short."""
-    metric, direction = state.objective
-    rows = rank(state, metric, direction)
+    rows = rank(state)
     console.print()
     console.print(ranking_table(state, rows, wide=console.width >= 100))
+    confirmed = confirmation_table(state)
+    if confirmed is not None:
+        console.print()
+        console.print(confirmed)
     console.print()
-    sentences = [*_best(rows, metric), *verdict(state, rows), counts(state)]
+    sentences = [*_best(state, rows), *verdict(state, rows), counts(state)]
     for text in [*sentences, *_places(rows, tracking_uri, figure, experiment_id)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -43,6 +48,7 @@ def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -
     metric, _ = state.objective
     names = list(state.parameters)
     extra = [] if metric in ("win_rate", "kl", "logratio_margin") else [metric]
+    extra += ["objective"] * bool(state.objectives[0].get("penalty"))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.padding = (0, 1, 0, 0) if wide else (0, 0, 0, 0)
     table.add_column("#", justify="right")
@@ -102,7 +108,7 @@ def _cells(row: RankedRow, names: list[str], extra: list[str]) -> list[str]:
         *(_decimals(row.metrics, name) for name in extra),
         with_interval(row.metrics, "win_rate"),
         *(_decimals(row.metrics, name) for name in ("kl", "logratio_margin")),
-        f"{row.trial.step}/{row.trial.total_steps}" if row.trial else "",
+        f"{row.step}/{row.trial.total_steps}" if row.trial else "",
         _marks(row),
     ]
 
@@ -116,23 +122,50 @@ def _marks(row: RankedRow) -> str:
     if row.trial is None:
         return "reference"
     ended = "" if row.trial.status == "COMPLETED" else row.trial.status.lower()
-    marks = ["best"] * row.is_best + ["default"] * row.is_control + [ended] * bool(ended)
+    ended = "degenerate" if row.trial.by_limits else ended
+    marks = [
+        *["best"] * row.is_best,
+        *["front"] * row.on_front,
+        *["default"] * row.is_control,
+        *[ended] * bool(ended),
+    ]
     return ", ".join(marks)
 
 
-def _best(rows: list[RankedRow], metric: str) -> list[str]:
-    best = next((row for row in rows if row.is_best), None)
+def _best(state: SweepState, rows: list[RankedRow]) -> list[str]:
+    best = best_of(rows)
     if best is None or best.trial is None:
         return []
+    metric, _ = state.objective
     score = with_interval(best.metrics, metric)
-    return [f"Best by {metric}: {best.name}, {configuration(best.trial.params)}: {score}."]
+    early = "" if best.step == best.trial.total_steps else f", stopped at step {best.step}"
+    what = f"{best.name}, {configuration(best.trial.params)}{early}"
+    return [f"Best by {_rule(state)}: {what}: {score}."]
+
+
+def _rule(state: SweepState) -> str:
+    first = state.objectives[0]
+    metric, penalty = state.objective[0], first.get("penalty")
+    if penalty:
+        return f"{metric} - {penalty['weight']:g} x KL above {penalty['budget']:g} nats"
+    if len(state.objectives) > 1:
+        return f"{metric} and KL (the lowest KL within one standard error of the best {metric})"
+    return metric
+
+
+def _saved(best: RankedRow, trial: TrialRow) -> dict[str, str | None]:
+    """Where the weights of the checkpoint lie that is best: of a model only the last is kept."""
+    if best.step == trial.step:
+        return {"Adapter:  ": trial.adapter, "Model:    ": trial.model}
+    adapter = checkpoint_folder(Path(trial.folder), best.step) / ADAPTER
+    return {"Adapter:  ": None if trial.model else str(adapter)}
 
 
 def _places(
     rows: list[RankedRow], uri: str, figure: Path | None, experiment: str | None
 ) -> list[str]:
-    best = next((row.trial for row in rows if row.is_best), None)
-    saved = {"Adapter:  ": best and best.adapter, "Model:    ": best and best.model}
+    best = best_of(rows)
+    saved = {} if best is None or best.trial is None else _saved(best, best.trial)
     places = [f"{label}{folder}" for label, folder in saved.items() if folder]
     if figure is not None:
         places.append(f"Figure:   {figure}")

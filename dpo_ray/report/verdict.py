@@ -4,6 +4,8 @@ from math import log
 from typing import Any
 
 from dpo_ray.report.ranking import RankedRow
+from dpo_ray.tracking.candidates import candidates
+from dpo_ray.tracking.flags import flags
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import number, with_interval
@@ -17,12 +19,30 @@ def verdict(state: SweepState, rows: list[RankedRow]) -> list[str]:
     best = next((row for row in rows if row.is_best), None)
     if best is None or best.trial is None:
         return ["No trial completed, so nothing is ranked first."]
-    compared = sum(row.place is not None for row in rows)
+    said = [f"Confirmed: {state.verdict.verdict}."] if state.verdict else []
     return [
-        *_against_reference(best),
-        *_against_control(best, rows),
-        *_optimism(compared),
+        *(said or _unconfirmed(state, best, rows)),
+        *(f"{best.name}: {flag}." for flag in flags(best.trial.rungs)),
+        *_itself(state.reference),
         *edges(best.trial, state.parameters),
+    ]
+
+
+def _unconfirmed(state: SweepState, best: RankedRow, rows: list[RankedRow]) -> list[str]:
+    """What a search alone can say."""
+    compared = len(candidates(state))
+    return [*_against_reference(best), *_against_control(best, rows), *_optimism(compared)]
+
+
+def _itself(reference: Metrics) -> list[str]:
+    """Warn where the reference is not even with a second sample of itself (the A/A check)."""
+    low, high = _interval(reference)
+    if low is None or high is None or low <= 0.5 <= high:
+        return []
+    return [
+        "Warning: the reference does not draw with a second sample of itself, win rate "
+        f"{with_interval(reference, 'win_rate')}: judge or decoding favours one side, or this "
+        "is the one sample in twenty."
     ]
 
 
@@ -69,7 +89,7 @@ def _against_control(best: RankedRow, rows: list[RankedRow]) -> list[str]:
     control = next((row for row in rows if row.is_control), None)
     if control is None or control.trial is None:
         return []
-    if control is best:
+    if control is best and control.step == control.trial.total_steps:
         return ["The default configuration itself came first: the search found none better."]
     if control.trial.status != "COMPLETED":
         return [f"The default configuration ({control.name}) did not complete: no comparison."]
@@ -88,8 +108,8 @@ def _optimism(compared: int) -> list[str]:
     if compared < 2:
         return []
     return [
-        f"A search score is optimistic: the best of {compared} is partly the luckiest. Confirm it "
-        "on fresh seeds and prompts that the search has not seen."
+        f"A search score is optimistic: the best of {compared} checkpoints is partly the luckiest. "
+        "Confirm it on fresh seeds and prompts that the search has not seen."
     ]
 
 

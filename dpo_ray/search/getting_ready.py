@@ -1,6 +1,7 @@
 """Everything between open slots and the first trial: reference, pairs, scores, completions."""
 
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,9 +20,18 @@ NOT_IN_THE_WEIGHTS = {"source", "logging_steps", "gradient_checkpointing"}
 """Settings of an SFT that leave its result as it is; of the source the texts' own hash tells."""
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What trials start from: the search's, on validation prompts, and the confirmation's."""
+
+    search: Preparation
+    confirmation: Preparation | None
+    """On test prompts; None where nothing is confirmed."""
+
+
 def get_ready(
     inputs: Inputs, sweep: SweepConfig, pool: SlotPool, journal: Journal, screen: Screen
-) -> Preparation:
+) -> Ready:
     """Make what is missing, journal what is there, and say where it lies.
 
     Raises:
@@ -35,9 +45,25 @@ def get_ready(
     report = data_report(inputs.pairs.report, shared)
     journal.append(DataChecked(report=report.to_json()))
     others = prepare(shared, pool, screen, STAGES[1:])
+    unseen = unseen_preparation(inputs, sweep, reference)
+    if unseen is not None:
+        # Now and not after the search: a judge that cannot read test prompts is found out early.
+        others = others.together_with(prepare(unseen, pool, screen))
     done, seconds = tokens.together_with(others), time.time() - began
-    journal.append(prepared_record(report, shared, inputs.revision, done, seconds))
-    return shared
+    journal.append(prepared_record(report, shared, inputs.revision, done, seconds, unseen))
+    return Ready(shared, unseen)
+
+
+def unseen_preparation(
+    inputs: Inputs, sweep: SweepConfig, reference: Path | None
+) -> Preparation | None:
+    """Return what a confirmation needs: the reference's answers to the test prompts."""
+    if sweep.confirm is None:
+        return None
+    prompts = sweep.confirm.prompts or max(1, inputs.pairs.report.prompts["test"])
+    evaluation = sweep.evaluation.model_copy(update={"prompts": prompts})
+    on_test = sweep.model_copy(update={"evaluation": evaluation})
+    return preparation(inputs, on_test, reference, "test")
 
 
 def _fine_tuned(

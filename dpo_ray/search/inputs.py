@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.pairs import Pairs, read_pairs
+from dpo_ray.data.split import Split
 from dpo_ray.data.texts import write_texts
 from dpo_ray.reference.keys import locate_prepared
 from dpo_ray.reference.locating import locate_model
@@ -42,14 +43,19 @@ def check_inputs(sweep: SweepConfig, store: Path, shared: bool = False) -> Input
     return Inputs(pairs, spec, located.revision, cache, texts)
 
 
-def preparation(inputs: Inputs, sweep: SweepConfig, reference: Path | None = None) -> Preparation:
+def preparation(
+    inputs: Inputs,
+    sweep: SweepConfig,
+    reference: Path | None = None,
+    split: Split = "validation",
+) -> Preparation:
     """Return what is to be prepared for the reference: a fine-tuned model's folder, or the
-    model itself."""
+    model itself. `split`: whose prompts are answered."""
     model = inputs.model if reference is None else replace(inputs.model, folder=reference)
     return Preparation(
         model=model,
         rows=inputs.pairs.folder,
-        prepared=locate_prepared(inputs.cache, sweep, inputs.pairs.folder, model.folder),
+        prepared=locate_prepared(inputs.cache, sweep, inputs.pairs.folder, model.folder, split),
         data=sweep.data,
         evaluation=sweep.evaluation,
     )

@@ -93,9 +93,15 @@ def data_report(rows: RowReport, shared: Preparation) -> DataReport:
 
 
 def prepared_record(
-    report: DataReport, shared: Preparation, revision: str | None, done: Done, seconds: float
+    report: DataReport,
+    shared: Preparation,
+    revision: str | None,
+    done: Done,
+    seconds: float,
+    unseen: Preparation | None = None,
 ) -> records.Prepared:
-    """Return the journal's line about what is ready; `revision` is a hub model's commit."""
+    """Return the journal's line about what is ready; `revision` is a hub model's commit, and
+    `unseen` what a confirmation is judged on."""
     entries = shared.prepared.entries
     return records.Prepared(
         rows={
@@ -108,6 +114,7 @@ def prepared_record(
             "data": report.rows.digest,
             "rows": shared.rows.name,
             **{stage: entry.name for stage, entry in entries.items()},
+            **_unseen_entries(unseen),
             **_model_entry(shared),
             **({} if revision is None else {"model_revision": revision}),
         },
@@ -116,6 +123,13 @@ def prepared_record(
         forwards=done.forwards,
         reference=reference_metrics_of(shared.prepared),
     )
+
+
+def _unseen_entries(unseen: Preparation | None) -> dict[str, str]:
+    if unseen is None:
+        return {}
+    own = ("completions", "judged")
+    return {f"test_{stage}": unseen.prepared.entries[stage].name for stage in own}
 
 
 def _model_entry(shared: Preparation) -> dict[str, str]:
@@ -129,12 +143,12 @@ def _model_entry(shared: Preparation) -> dict[str, str]:
 def trial_template(
     sweep: SweepConfig, shared: Preparation, folder: Path, node_cache: Path | None = None
 ) -> TrialJob:
-    """Return what all trials of the sweep have in common."""
+    """Return what all trials of a stage have in common; `shared` says what they are judged on."""
     return TrialJob(
         model=shared.model,
         prepared=shared.prepared,
         training=sweep.training,
-        evaluation=sweep.evaluation,
+        evaluation=shared.evaluation,
         max_length=sweep.data.max_length,
         folder=folder / "trials",
         node_cache=node_cache,

@@ -3,6 +3,7 @@
 from dpo_ray.errors import DpoRayError
 from dpo_ray.search.ending import Facts, reason_to_end
 from dpo_ray.slots.events import Ended
+from dpo_ray.tracking.state import trial_name
 from dpo_ray.training.jobs import Outcome
 
 
@@ -16,10 +17,10 @@ class Progress:
         self.signal: str | None = None
 
     def note(self, event: Ended) -> None:
-        """Take a trial's end into account."""
+        """Take a trial's end into account; broken text is a result, and no failure."""
         outcome = event.outcome
-        if outcome.state == "FAILED":
-            self._failures.append(f"t{event.trial:02d}: {outcome.reason}")
+        if outcome.state == "FAILED" and not outcome.by_limits:
+            self._failures.append(f"{trial_name(event.trial)}: {outcome.reason}")
         if outcome.fatal is not None:
             self._fatal = outcome
 

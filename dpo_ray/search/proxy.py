@@ -1,5 +1,7 @@
 """Tune's side of a trial: a thin stand-in that leases a slot and passes turns on."""
 
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import ray
@@ -7,9 +9,27 @@ from ray import tune
 
 from dpo_ray.search.study import PROPOSAL
 from dpo_ray.slots.events import Turn
+from dpo_ray.tracking.objective import objective_value
 from dpo_ray.training.jobs import TrialJob
 
 CPUS = 0.01
+OBJECTIVES = ("objective", "second_objective")
+"""Keys of a result under which searcher and scheduler find what is looked for."""
+
+
+def objective_results(
+    metrics: Mapping[str, float], objectives: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    """Return the objectives' values; a penalised one under `eval/objective` as well.
+
+    Empty where an evaluation has none, as one that was left out.
+    """
+    values = [objective_value(metrics, each) for each in objectives]
+    if not all(isfinite(value) for value in values):
+        return {}
+    found = dict(zip(OBJECTIVES, values, strict=False))
+    penalised = objectives[0].get("penalty") is not None
+    return found | ({"eval/objective": values[0]} if penalised else {})
 
 
 class ProxyTrial(tune.Trainable):
@@ -24,6 +44,7 @@ class ProxyTrial(tune.Trainable):
         """Begin the first configuration."""
         self._slot: Any = None
         self._last: dict[str, Any] = {}
+        self._objectives: list[dict[str, Any]] = config["objectives"]
         self._leases: Any = ray.get_actor(config["leases"])
         self._begin(config)
 
@@ -65,8 +86,10 @@ class ProxyTrial(tune.Trainable):
         self._job_id = ray.get(self._slot.start.remote(job))
 
     def _result(self, turn: Turn) -> dict[str, Any]:
+        metrics = turn.metrics or {}
         return {
-            **(turn.metrics or {}),
+            **metrics,
+            **objective_results(metrics, self._objectives),
             "step": turn.step,
             "fraction": turn.fraction,
             "slot": self._name,

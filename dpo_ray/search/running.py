@@ -20,6 +20,7 @@ from dpo_ray.slots.slot import SlotShape
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import ReferenceEnded, TrialEnded
 from dpo_ray.tracking.state import fold
+from dpo_ray.training.jobs import Preparation, TrialJob
 
 
 def prepare_and_search(
@@ -57,17 +58,21 @@ def prepare_and_search(
                 ):
                     screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
+                    from dpo_ray.search.confirmation import run_confirmation
                     from dpo_ray.search.tuner import run_search
 
                     meanwhile()
-                    shared = get_ready(inputs, plan.sweep, pool, journal, screen)
+                    ready = get_ready(inputs, plan.sweep, pool, journal, screen)
                     screen.stage("Waiting for the first slot to be warm")
-                    template = trial_template(plan.sweep, shared, plan.folder, _node_cache(plan))
+                    template = _template(plan, ready.search)
                     template = replace(template, evaluate=evaluate)
                     run_search(plan, pool, pump, template, journal, progress, Path(scratch))
+                    if ready.confirmation is not None and evaluate and _completed(journal):
+                        template = _template(plan, ready.confirmation)
+                        run_confirmation(plan, template, pool, pump, journal, screen)
             finally:
                 _end_what_is_open(journal)
-    if not fold(read_journal(journal.path)).with_status("COMPLETED"):
+    if not _completed(journal):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
 
 
@@ -85,6 +90,14 @@ def _open_slots(plan: Plan, scratch: Path) -> SlotPool:
     )
     patience = 0.0 if shape.disposable else GOING_HOME_S
     return SlotPool(plan.name, _slots(plan), shape, patience)
+
+
+def _template(plan: Plan, shared: Preparation) -> TrialJob:
+    return trial_template(plan.sweep, shared, plan.folder, _node_cache(plan))
+
+
+def _completed(journal: Journal) -> bool:
+    return bool(fold(read_journal(journal.path)).with_status("COMPLETED"))
 
 
 def _slots(plan: Plan) -> int:
@@ -106,7 +119,7 @@ def _end_what_is_open(journal: Journal) -> None:
     sft = state.sft
     if sft is not None and sft.status == "RUNNING":
         journal.append(ReferenceEnded(state="KILLED", reason=reason, step=sft.step, seconds=0.0))
-    for row in state.with_status("RUNNING"):
+    for row in state.running:
         journal.append(
             TrialEnded(trial=row.number, state="KILLED", reason=reason, step=row.step, seconds=0.0)
         )

@@ -27,6 +27,7 @@ class RungASHA(ASHAScheduler):
         mode: str,
         reduction_factor: float,
         grace_trials: int,
+        label: str = "",
     ) -> None:
         super().__init__(
             time_attr="fraction",
@@ -41,6 +42,7 @@ class RungASHA(ASHAScheduler):
         rungs: list[tuple[float, dict[str, float]]] = [(each, {}) for each in fractions if each < 1]
         self._brackets[0]._rungs = rungs[::-1]
         self._grace_trials = grace_trials
+        self._label = label or metric.removeprefix("eval/")
         self.reasons: dict[str, str] = {}
         """By trial id, why its latest rung decided as it did, in words."""
 
@@ -50,9 +52,10 @@ class RungASHA(ASHAScheduler):
         passed, cutoff = self._passed(fraction), self._cutoff(fraction)
         decision: str = super().on_trial_result(controller, trial, result)
         spared = self._spared(trial, fraction, passed)
-        name = str(self._metric).removeprefix("eval/")
         compared = (
-            f"{name} {value:.3f}, cutoff {cutoff:.3f} after {passed} trials" if passed else ""
+            f"{self._label} {value:.3f}, cutoff {cutoff:.3f} after {passed} trials"
+            if passed
+            else ""
         )
         self.reasons[trial.trial_id] = spared or compared
         return str(TrialScheduler.CONTINUE) if spared else decision
@@ -76,9 +79,14 @@ class RungASHA(ASHAScheduler):
 
 
 def make_scheduler(
-    config: SchedulerConfig, fractions: Sequence[float], *, metric: str, mode: str
+    config: SchedulerConfig,
+    fractions: Sequence[float],
+    *,
+    metric: str,
+    mode: str,
+    label: str = "",
 ) -> Any:
-    """Return the scheduler a sweep names."""
+    """Return the scheduler a sweep names; `label` is what people call the metric."""
     if config.type == "none":
         return FIFOScheduler()
     return RungASHA(
@@ -87,4 +95,5 @@ def make_scheduler(
         mode=mode,
         reduction_factor=config.reduction_factor,
         grace_trials=config.grace_trials,
+        label=label,
     )

@@ -24,7 +24,8 @@ class StudySearch(OptunaSearch):
 
     The stock searcher calls an early-stopped trial COMPLETE, so the sampler takes a value from
     a quarter of the training for a final one; here it is PRUNED with its rungs' values, a
-    failed one FAIL, and only a full one COMPLETE. Each suggestion carries its trial number and
+    failed one FAIL, and only a full one COMPLETE. A study of two objectives takes no values of
+    rungs: Optuna would refuse them. Each suggestion carries its trial number and
     where it came from: the control configuration, a random start-up draw, or the sampler.
     """
 
@@ -32,8 +33,8 @@ class StudySearch(OptunaSearch):
         self,
         space: dict[str, Any],
         *,
-        metric: str,
-        mode: str,
+        metric: str | list[str],
+        mode: str | list[str],
         sampler: optuna.samplers.BaseSampler,
         control: dict[str, Any],
     ) -> None:
@@ -45,6 +46,7 @@ class StudySearch(OptunaSearch):
             sampler=sampler,
             storage=optuna.storages.InMemoryStorage(),
         )
+        self._metrics = [metric] if isinstance(metric, str) else metric
         self.study.enqueue_trial(control, user_attrs={"origin": "control"})
         self._random = isinstance(sampler, optuna.samplers.RandomSampler)
 
@@ -61,8 +63,8 @@ class StudySearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Note a rung's value under its optimizer step."""
-        if self.metric in result and not result.get("repeat"):
-            self._ot_trials[trial_id].report(result[self.metric], result["step"])
+        if self._has_values(result) and not result.get("repeat"):
+            self._note_rung(self._ot_trials[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -71,15 +73,22 @@ class StudySearch(OptunaSearch):
         if trial_id in self._completed_trials:
             return
         trial = self._ot_trials[trial_id]
-        if error or not result or self.metric not in result:
+        if error or not result or not self._has_values(result):
             self._ot_study.tell(trial, state=TrialState.FAIL)
         elif result["fraction"] < 1:
             # The rung that stopped it: Tune reports the others only.
-            trial.report(result[self.metric], result["step"])
+            self._note_rung(trial, result)
             self._ot_study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._ot_study.tell(trial, result[self.metric])
+            self._ot_study.tell(trial, [result[metric] for metric in self._metrics])
         self._completed_trials.add(trial_id)
+
+    def _has_values(self, result: dict[str, Any]) -> bool:
+        return all(metric in result for metric in self._metrics)
+
+    def _note_rung(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
+        if len(self._metrics) == 1:
+            trial.report(result[self._metrics[0]], result["step"])
 
     def _origin(self, trial: optuna.Trial) -> str:
         if "origin" in trial.user_attrs:

@@ -8,10 +8,11 @@ from typing import Any
 from ray import tune
 from ray.tune.stopper import Stopper
 
+from dpo_ray.config.objective import ObjectiveConfig
 from dpo_ray.plan import Plan
 from dpo_ray.search.distributions import distributions
 from dpo_ray.search.progress import Progress
-from dpo_ray.search.proxy import CPUS, ProxyTrial
+from dpo_ray.search.proxy import CPUS, OBJECTIVES, ProxyTrial
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.recorder import Recorder
 from dpo_ray.search.schedulers import make_scheduler
@@ -29,6 +30,9 @@ ENVIRONMENT = {
     # Resume reads the journal; Tune's own snapshots are never restored.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
 }
+
+
+MODES = {"maximize": "max", "minimize": "min"}
 
 
 class EndSearch(Stopper):
@@ -75,15 +79,20 @@ def run_search(
     os.environ.update(ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     sweep = plan.sweep
-    metric = f"eval/{sweep.objective[0].metric}"
-    mode = {"maximize": "max", "minimize": "min"}[sweep.objective[0].direction]
+    metrics = list(OBJECTIVES[: len(sweep.objective)])
+    modes = [MODES[objective.direction] for objective in sweep.objective]
+    # A rung decides by one number: of two objectives by the first.
     scheduler = make_scheduler(
-        sweep.search.scheduler, sweep.evaluation.at, metric=metric, mode=mode
+        sweep.search.scheduler,
+        sweep.evaluation.at,
+        metric=metrics[0],
+        mode=modes[0],
+        label=_label(sweep.objective[0]),
     )
     searcher = StudySearch(
         distributions(plan.space),
-        metric=metric,
-        mode=mode,
+        metric=metrics[0] if len(metrics) == 1 else metrics,
+        mode=modes[0] if len(modes) == 1 else modes,
         sampler=make_sampler(sweep.search),
         control=plan.control,
     )
@@ -91,7 +100,11 @@ def run_search(
     try:
         tune.Tuner(
             tune.with_resources(ProxyTrial, {"cpu": CPUS}),
-            param_space={"template": template, "leases": pool.leases_name},
+            param_space={
+                "template": template,
+                "leases": pool.leases_name,
+                "objectives": [each.model_dump(mode="json") for each in sweep.objective],
+            },
             tune_config=tune.TuneConfig(
                 num_samples=sweep.search.trials,
                 max_concurrent_trials=sweep.search.concurrent,
@@ -111,3 +124,7 @@ def run_search(
         pool.cancel_all(CANCEL_S)
         pump.catch_up(CANCEL_S)
     progress.check()
+
+
+def _label(objective: ObjectiveConfig) -> str:
+    return objective.metric if objective.penalty is None else f"penalised {objective.metric}"

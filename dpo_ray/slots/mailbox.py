@@ -40,7 +40,7 @@ class SlotMailbox:
         self._decided: asyncio.Future[Verdict] | None = None
         self._seen_rung = self._seen_log = -1
         self._started = False
-        self._written: set[str] = set()
+        self._written: set[tuple[str, bool]] = set()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue()
         self._events: list[Event] = []
         self._changed = asyncio.Condition()
@@ -176,9 +176,9 @@ class SlotMailbox:
 
     async def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
         """Note a finished file, once."""
-        if not isinstance(self._job, TrialJob) or path in self._written:
+        if not isinstance(self._job, TrialJob) or (path, table) in self._written:
             return
-        self._written.add(path)
+        self._written.add((path, table))
         await self._publish(Wrote(self._job.trial, path, folder, table))
 
     async def poll(self, job_id: int) -> Verdict:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import ray
 
+from dpo_ray.slots.events import Turn
 from dpo_ray.slots.slot import Slot, SlotShape
 from dpo_ray.training.jobs import Job, Outcome
 
@@ -59,38 +60,47 @@ class SlotPool:
         self._opened = [slot.open.remote() for slot in self.slots.values()]
 
     def run(self, job: Job, check: Callable[[], None] = lambda: None) -> Outcome:
-        """Do one job without rungs on the first warm slot and wait for its end.
+        """Do one job on the first warm slot and wait for its end.
 
         `check` is called now and then meanwhile; what it raises ends the waiting.
         """
         return next(self.run_all([job], check))[1]
 
     def run_all(
-        self, jobs: Iterable[AnyJob], check: Callable[[], None] = lambda: None
+        self,
+        jobs: Iterable[AnyJob],
+        check: Callable[[], None] = lambda: None,
+        on_rung: Callable[[str, AnyJob, Turn], None] = lambda *_: None,
     ) -> Iterator[tuple[AnyJob, Outcome]]:
-        """Do jobs without rungs on every slot that is warm, and yield each with its end.
+        """Do jobs on every slot that is warm, and yield each with its end.
 
-        Only before the search leases slots. A slot that is still cold when the last job is
-        handed out is not waited for. `check` is as in `run`.
+        Only while no search leases slots. A slot that is still cold when the last job is handed
+        out is not waited for. `check` is as in `run`. `on_rung` is told the slot's name, the job
+        and each of its rungs; then the job goes on.
         """
         waiting = deque(jobs)
         left = len(waiting)
-        arriving: dict[Any, Any] = {slot.wait_warm.remote(): slot for slot in self.slots.values()}
-        working: dict[Any, tuple[Any, AnyJob]] = {}
+        arriving = {slot.wait_warm.remote(): name for name, slot in self.slots.items()}
+        working: dict[Any, tuple[str, AnyJob, int]] = {}
         while left:
             ready, _ = ray.wait([*arriving, *working], timeout=CHECK_S)
             check()
             for answer in ready:
                 if answer in arriving:
-                    slot = arriving.pop(answer)
+                    name = arriving.pop(answer)
                 else:
-                    slot, job = working.pop(answer)
+                    name, job, job_id = working.pop(answer)
+                    turn: Turn = ray.get(answer)
+                    if turn.outcome is None:
+                        on_rung(name, job, turn)
+                        self.slots[name].decide.remote(job_id, "continue")
+                        working[self.slots[name].next_turn.remote()] = name, job, job_id
+                        continue
                     left -= 1
-                    yield job, ray.get(answer).outcome
+                    yield job, turn.outcome
                 if waiting:
-                    job = waiting.popleft()
-                    ray.get(slot.start.remote(job))
-                    working[slot.next_turn.remote()] = slot, job
+                    job, slot = waiting.popleft(), self.slots[name]
+                    working[slot.next_turn.remote()] = name, job, ray.get(slot.start.remote(job))
 
     def cancel_all(self, timeout_s: float) -> bool:
         """Cancel what runs; say whether every slot came home within the time."""

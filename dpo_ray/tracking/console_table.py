@@ -4,7 +4,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from dpo_ray.tracking.progress import Progress, leader, progress, score
+from dpo_ray.tracking.candidates import latest_quality
+from dpo_ray.tracking.progress import Progress, leader, progress
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import duration, number, with_interval
@@ -60,7 +61,7 @@ def choose(state: SweepState, rows: int) -> tuple[list[TrialRow], list[TrialRow]
 
 def _interest(state: SweepState, row: TrialRow, best: bool) -> tuple[int, bool, float, int]:
     urgency = {"RUNNING": 2, "COMPLETED": 1}.get(row.status, 0)
-    return urgency, best, score(row, *state.objective), row.number
+    return urgency, best, latest_quality(state, row), row.number
 
 
 def _by_number(trials: list[TrialRow]) -> list[TrialRow]:

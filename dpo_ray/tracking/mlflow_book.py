@@ -4,8 +4,9 @@ from functools import partial
 from typing import Any
 
 from dpo_ray.data.report import DataReport
+from dpo_ray.tracking.mlflow_tables import logged_tag, table_json, table_name
 from dpo_ray.tracking.mlflow_writer import RunWriter, metric_points
-from dpo_ray.tracking.records import ReferenceMetrics, RungReached, TrainMetrics
+from dpo_ray.tracking.records import Metrics
 
 REFERENCE = "reference"
 Key = int | str | None
@@ -19,15 +20,16 @@ class RunBook:
         self.runs: dict[Key, str] = {}
         self._writer = writer
         self._metrics: dict[Key, list[Any]] = {}
+        self._tables: dict[Key, list[str]] = {}
 
     def open(self, key: Key, identity: dict[str, str], name: str, time: float) -> str:
         """Find the run with these tags, or create it, and return its id."""
         self.runs[key] = self._writer.find_or_create(identity, name, time)
         return self.runs[key]
 
-    def hold(self, key: Key, record: TrainMetrics | RungReached | ReferenceMetrics) -> None:
-        """Let a record's metrics wait for `flush`."""
-        self._metrics.setdefault(key, []).extend(metric_points(record))
+    def hold(self, key: Key, metrics: Metrics, step: int, time: float) -> None:
+        """Let metrics wait for `flush`. `time`: Unix seconds."""
+        self._metrics.setdefault(key, []).extend(metric_points(metrics, step, time))
 
     def flush(self, key: Key) -> None:
         """Write what waits, in as few requests as MLflow allows."""
@@ -57,6 +59,14 @@ class RunBook:
     def dataset(self, key: Key, report: DataReport) -> None:
         """Say what the run is trained on."""
         self._writer.dataset(self.runs[key], report)
+
+    def table(self, key: Key, path: str, folder: str) -> None:
+        """Show a Parquet file as a table."""
+        name = table_name(path, folder)
+        self.text(key, table_json(path), name)
+        names = self._tables.setdefault(key, [])
+        names += [name] * (name not in names)
+        self.tag(key, logged_tag(names))
 
     def upload(self, key: Key, path: str, folder: str) -> None:
         """Copy a file, or what a folder holds, into the run's artifacts."""

@@ -7,11 +7,19 @@ from functools import partial
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key, RunBook
-from dpo_ray.tracking.mlflow_texts import note, plan_yaml, searched_params, sft_yaml
+from dpo_ray.tracking.mlflow_note import note
+from dpo_ray.tracking.mlflow_texts import (
+    plan_yaml,
+    searched_params,
+    sft_yaml,
+    stage_tags,
+)
 from dpo_ray.tracking.mlflow_writer import RunWriter
 from dpo_ray.tracking.records import (
     AnyRecord,
     ArtifactWritten,
+    CandidateConfirmed,
+    Confirmed,
     DataChecked,
     Prepared,
     ReferenceEnded,
@@ -60,8 +68,8 @@ class SweepRuns:
                 return [partial(self._open_parent, record), self._write_plan, self._write_note]
             case ReferenceStarted():
                 return [partial(self._open_reference, record), self._write_sft, self._write_note]
-            case ReferenceMetrics():
-                return [partial(self._book.hold, REFERENCE, record)]
+            case ReferenceMetrics(metrics=metrics, step=step, time=time):
+                return [partial(self._book.hold, REFERENCE, metrics, step, time)]
             case ReferenceEnded():
                 return [*self._reference_ending(record), self._write_note]
             case DataChecked():
@@ -72,11 +80,17 @@ class SweepRuns:
             case TrialStarted():
                 return [partial(self._open_child, record.trial)]
             case TrainMetrics() | RungReached():
-                return [partial(self._book.hold, record.trial, record)]
+                held = (record.metrics, record.step, record.time)
+                return [partial(self._book.hold, record.trial, *held)]
             case TrialEnded():
                 return self._ending(record)
             case ArtifactWritten():
-                return [partial(self._book.upload, record.trial, record.path, record.folder)]
+                put = self._book.table if record.table else self._book.upload
+                return [partial(put, record.trial, record.path, record.folder)]
+            case CandidateConfirmed():
+                return self._candidate(record)
+            case Confirmed():
+                return [partial(self._book.tag, None, _verdict_tags(record)), self._write_note]
             case SweepEnded():
                 return self._sweep_ending(record)
         return []
@@ -126,7 +140,17 @@ class SweepRuns:
         identity = {"mlflow.parentRunId": self._book.runs[None], "dpo_ray.trial": str(number)}
         self._book.open(number, identity, run_name(trial), trial.started)
         self._book.params(number, searched_params(trial, self._state.parameters))
-        self._book.tag(number, {"trial.origin": trial.origin, "trial.folder": trial.folder})
+        tags = {"trial.origin": trial.origin, "trial.folder": trial.folder}
+        self._book.tag(number, tags | stage_tags(self._state, trial))
+
+    def _candidate(self, record: CandidateConfirmed) -> list[Call]:
+        """Put what was confirmed beside what was searched, in the candidate's own run."""
+        planned = self._state.confirmation
+        if planned is None:
+            return []
+        tried = planned.candidates[record.candidate]
+        held = (record.metrics, tried.step, record.time)
+        return [partial(self._book.hold, tried.trial, *held)]
 
     def _reference_ending(self, record: ReferenceEnded) -> list[Call]:
         tags = _end_tags(record, record.reason) | {"reused": str(record.reused).lower()}
@@ -140,6 +164,7 @@ class SweepRuns:
         """The status comes last: a run that reads FINISHED is complete."""
         tags = _end_tags(record, self._state.row(record.trial).reason)
         return [
+            partial(self._book.hold, record.trial, record.metrics, record.step, record.time),
             partial(self._book.flush, record.trial),
             partial(self._book.tag, record.trial, tags),
             partial(self._upload_adapter, record.trial, record.adapter),
@@ -148,27 +173,39 @@ class SweepRuns:
 
     def _sweep_ending(self, record: SweepEnded) -> list[Call]:
         sft = self._state.sft
-        cut_off: list[Key] = [trial.number for trial in self._state.with_status("RUNNING")]
+        cut_off: list[Key] = [trial.number for trial in self._state.running]
         cut_off += [REFERENCE] * (sft is not None and sft.status == "RUNNING")
         tags = {"trial.state": "KILLED", "trial.reason": record.reason}
         status = _SWEEP_STATUS.get(record.exit_code, "FAILED")
         return [
             *(partial(self._book.tag, key, tags) for key in cut_off),
             *(partial(self._book.close, key, "KILLED", record.time) for key in cut_off),
-            partial(self._copy_best, record.best),
+            partial(self._copy_best, record),
             partial(self._book.tag, None, {"sweep.reason": record.reason}),
             self._write_note,
             partial(self._book.close, None, status, record.time),
         ]
 
-    def _copy_best(self, best: int | None) -> None:
-        if best is not None and self._state.trials[best].rungs:
-            self._book.hold(None, self._state.trials[best].rungs[-1])
-            self._book.flush(None)
+    def _copy_best(self, record: SweepEnded) -> None:
+        """Give the sweep's own run the numbers it stands for."""
+        rungs = [] if record.best is None else self._state.trials[record.best].rungs
+        chosen = [rung for rung in rungs if record.step in (None, rung.step)][-1:]
+        for rung in chosen:
+            self._book.hold(None, rung.metrics, rung.step, rung.time)
+        verdict, step = self._state.verdict, chosen[0].step if chosen else 0
+        if verdict is not None and verdict.champion is not None:
+            confirmed = self._state.confirmed[verdict.champion]
+            self._book.hold(None, confirmed.metrics, step, record.time)
+        self._book.flush(None)
 
     def _upload_adapter(self, trial: int, folder: str | None) -> None:
         if folder is not None:
             self._book.upload_once(trial, folder, "adapter", tag="trial.adapter")
+
+
+def _verdict_tags(record: Confirmed) -> dict[str, str]:
+    champion = "none" if record.champion is None else str(record.champion)
+    return {"confirm.verdict": record.verdict, "confirm.champion": champion}
 
 
 def _end_tags(record: TrialEnded | ReferenceEnded, reason: str) -> dict[str, str]:

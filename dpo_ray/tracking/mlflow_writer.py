@@ -14,7 +14,7 @@ from dpo_ray.config.redaction import redact, redact_text
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.mlflow_data import dataset_input
 from dpo_ray.tracking.mlflow_server import database_file
-from dpo_ray.tracking.records import ReferenceMetrics, RungReached, TrainMetrics
+from dpo_ray.tracking.records import Metrics
 
 METRICS_PER_CALL = 1000
 _TAG_LENGTH = 8000
@@ -82,16 +82,15 @@ class RunWriter:
         self._client.set_terminated(run, status, end_time=_milliseconds(time))
 
 
-def metric_points(record: TrainMetrics | RungReached | ReferenceMetrics) -> list[Any]:
-    """A record's metrics for MLflow, the non-finite left out.
+def metric_points(metrics: Metrics, step: int, time: float) -> list[Any]:
+    """Metrics for MLflow, the non-finite left out.
 
     MLflow stores inf as 1.8e308, which flattens every axis it is drawn on.
     """
     from mlflow.entities import Metric
 
-    when = _milliseconds(record.time)
-    finite = {key: value for key, value in record.metrics.items() if isfinite(value)}
-    return [Metric(key, value, when, record.step) for key, value in finite.items()]
+    finite = {key: value for key, value in metrics.items() if isfinite(value)}
+    return [Metric(key, value, _milliseconds(time), step) for key, value in finite.items()]
 
 
 def _open_experiment(client: Any, uri: str, name: str) -> str:

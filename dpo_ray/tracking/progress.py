@@ -1,8 +1,8 @@
 """How far a sweep is, how long it still takes, and which trial leads: pure functions."""
 
 from dataclasses import dataclass
-from math import inf, isfinite, nan
 
+from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.state import SweepState, TrialRow
 
 
@@ -35,15 +35,6 @@ def progress(state: SweepState, total: int, now: float) -> Progress:
 
 
 def leader(state: SweepState) -> TrialRow | None:
-    """The completed trial with the best objective; among ties the first."""
-    completed = state.with_status("COMPLETED")
-    scored = [row for row in completed if isfinite(score(row, *state.objective))]
-    return max(scored, key=lambda row: score(row, *state.objective), default=None)
-
-
-def score(row: TrialRow, metric: str, direction: str) -> float:
-    """The trial's last objective, turned so that larger is better; -inf where it has none."""
-    value = row.metrics.get(f"eval/{metric}", nan)
-    if not isfinite(value):
-        return -inf
-    return value if direction == "maximize" else -value
+    """The completed trial with the best checkpoint; among ties the first."""
+    best = best_of_each(state, state.with_status("COMPLETED"))
+    return best[0].trial if best else None

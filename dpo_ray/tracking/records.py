@@ -242,6 +242,8 @@ class SweepEnded(Record):
     exit_code: int
     reason: Reason
     best: int | None = None
+    step: int | None = None
+    """The checkpoint of the best trial that is meant; None: its last."""
 
 
 AnyRecord = Annotated[

@@ -154,6 +154,12 @@ class SweepState:
         """Wall time from the first record to the last, once the sweep has ended."""
         return self.ended.time - self.plan.time if self.ended and self.plan else 0.0
 
+    @property
+    def running(self) -> list[TrialRow]:
+        """Trials of the search and of the confirmation that have not ended."""
+        rows = [*self.trials.values(), *self.confirmations.values()]
+        return [row for row in rows if row.status == "RUNNING"]
+
     def with_status(self, *wanted: str) -> list[TrialRow]:
         """The trials in one of these states, by number."""
         return [row for _, row in sorted(self.trials.items()) if row.status in wanted]

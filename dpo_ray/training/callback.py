@@ -10,14 +10,25 @@ from transformers import TrainerCallback
 
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.jobs import Mailbox, Verdict
-from dpo_ray.training.rungs import rung_steps
+from dpo_ray.training.rungs import evaluated_steps
 
-POLL_EVERY_STEPS = 5
 Metrics = dict[str, float]
+POLL_EVERY_STEPS = 5
 
 
 class NonFinite(ArithmeticError):
     """Loss, gradients or metrics are NaN or infinite: the trial has failed."""
+
+
+class BrokenText(ValueError):
+    """What the policy writes is beyond a limit of the evaluation: the trial has failed.
+
+    `metrics` is the evaluation that says so.
+    """
+
+    def __init__(self, reason: str, metrics: Metrics) -> None:
+        super().__init__(reason)
+        self.metrics = metrics
 
 
 @dataclass
@@ -25,23 +36,27 @@ class TrialCallback(TrainerCallback):
     """Drives one trial through the mailbox.
 
     At a rung all ranks wait for the verdict; between rungs rank 0 asks every few steps. Every
-    verdict is agreed among the ranks, so all stop at the same optimizer step.
+    verdict is agreed among the ranks, so all stop at the same optimizer step. `stop_at` is where
+    the trial ends whatever is said; `evaluate` is given the step.
     """
 
     job_id: int
     mailbox: Mailbox
     ranks: Ranks
     fractions: tuple[float, ...]
-    evaluate: Callable[[], Metrics]
+    evaluate: Callable[[int], Metrics]
+    stop_at: int | None = None
     verdict: Verdict = "continue"
     step: int = 0
+    evaluated: int = 0
+    """The latest step that was evaluated."""
     first_step_at: float | None = None
     evaluation_s: float = 0.0
     _rungs: dict[int, float] = field(default_factory=dict)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Place the rungs now that the trial's length is known."""
-        self._rungs = rung_steps(state.max_steps, self.fractions)
+        self._rungs = evaluated_steps(state.max_steps, self.fractions, self.stop_at)
         if self.ranks.first:
             self.mailbox.started(self.job_id, state.max_steps)
 
@@ -54,7 +69,7 @@ class TrialCallback(TrainerCallback):
             self.verdict = self._rung(self._rungs[self.step])
         elif self.step % POLL_EVERY_STEPS == 0:
             self.verdict = self._agree(lambda: self.mailbox.poll(self.job_id))
-        if self.verdict != "continue":
+        if self.verdict != "continue" or self.step == self.stop_at:
             control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
@@ -68,7 +83,8 @@ class TrialCallback(TrainerCallback):
 
     def _rung(self, fraction: float) -> Verdict:
         began = time.time()
-        metrics = self.evaluate()
+        self.evaluated = self.step
+        metrics = self.evaluate(self.step)
         self.evaluation_s += time.time() - began
         refuse_non_finite(metrics, self.step)
         return self._agree(lambda: self.mailbox.report(self.job_id, self.step, fraction, metrics))

@@ -33,7 +33,7 @@ class Desk:
     _tokenizer: Any = None
     _tokenizer_of: Path | None = None
     _rows: dict[Prepared, Any] = field(default_factory=dict)
-    _evaluators: dict[Prepared, Evaluator] = field(default_factory=dict)
+    _evaluators: dict[tuple[Prepared, int], Evaluator] = field(default_factory=dict)
 
     def model(self, spec: ModelSpec) -> Any:
         """Return the bare base model, in evaluation mode."""
@@ -67,10 +67,12 @@ class Desk:
         return self._rows[prepared]
 
     def evaluator(self, job: TrialJob) -> Evaluator:
-        """Return the sweep's evaluator: every trial of a sweep is judged by the same one."""
-        if job.prepared not in self._evaluators:
-            self._evaluators[job.prepared] = self._build_evaluator(job)
-        return self._evaluators[job.prepared]
+        """Return the evaluator of the job's prompts and stream: every trial of a search is judged
+        by the same one."""
+        key = job.prepared, job.stream
+        if key not in self._evaluators:
+            self._evaluators[key] = self._build_evaluator(job)
+        return self._evaluators[key]
 
     def forget_model(self) -> None:
         """Drop a base model that an error may have left changed; the next job loads it anew."""
@@ -85,8 +87,8 @@ class Desk:
                 max_new_tokens=settings.max_new_tokens,
                 temperature=settings.temperature,
                 top_p=settings.top_p,
-                # Not the baseline's stream: equal draws would make an untrained policy tie.
-                seed=settings.seed + 2,
+                # Not the baseline's streams: equal draws would make an untrained policy tie.
+                seed=settings.seed + 2 + job.stream,
                 batch_size=settings.batch_size,
             ),
             judges=build_judges(settings),

@@ -13,6 +13,9 @@ from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import SCORE_COLUMNS, TOKEN_COLUMNS
 from dpo_ray.training.arguments import common_arguments
 
+UNWEIGHTED_BETA = 1e-3
+"""Beta of the hinge loss that stands for DPO without the example weight."""
+
 
 class PreparedDPOTrainer(DPOTrainer):
     """TRL's trainer, told that its rows hold tokens and reference scores.
@@ -85,6 +88,15 @@ def _hold_in_float32(policy: Any) -> None:
             parameter.data = parameter.data.float()
 
 
+def loss_of(training: TrainingConfig) -> str:
+    """Return TRL's name of the loss that is trained.
+
+    Hinge loss, max(0, 1 - beta * D), has the gradient of DPO without its weight as long as
+    beta * D < 1, which at beta 1e-3 is D < 1,000 nats. AdamW does not see the small scale.
+    """
+    return training.loss_type if training.example_weight else "hinge"
+
+
 def lora_config(training: TrainingConfig) -> LoraConfig:
     """Return the adapter's shape. Dropout stays out: TRL's disable_dropout would zero it."""
     return LoraConfig(
@@ -104,7 +116,7 @@ def dpo_arguments(
     )
     return DPOConfig(
         **common,
-        beta=training.beta,
-        loss_type=[training.loss_type],
+        beta=training.beta if training.example_weight else UNWEIGHTED_BETA,
+        loss_type=[loss_of(training)],
         label_smoothing=training.label_smoothing,
     )

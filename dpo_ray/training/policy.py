@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from dpo_ray.data.adapter_card import AdapterCard, write_card
+from dpo_ray.data.trial_files import ADAPTER
 from dpo_ray.training.dpo import PreparedDPOTrainer
 from dpo_ray.training.jobs import ModelSpec
 
@@ -29,15 +31,20 @@ def as_reference(trainer: PreparedDPOTrainer) -> Iterator[Any]:
 
 
 def save_policy(
-    trainer: PreparedDPOTrainer, folder: Path, spec: ModelSpec, tokenizer: Any, write: bool
+    trainer: PreparedDPOTrainer,
+    folder: Path,
+    spec: ModelSpec,
+    tokenizer: Any,
+    card: AdapterCard,
+    write: bool,
 ) -> Path:
     """Return `folder/adapter`, or `folder/model` for full training; rank 0 writes it.
 
     A full model is complete: its weights in the sweep's dtype, its tokenizer, and the generation
-    defaults that `load_model` took from its base.
+    defaults that `load_model` took from its base. Either has its card beside it.
     """
     full = trainer.ref_model is not None
-    target = folder / ("model" if full else "adapter")
+    target = folder / ("model" if full else ADAPTER)
     if write:
         building = folder / f".{target.name}"
         if full:
@@ -46,8 +53,28 @@ def save_policy(
         trainer.model.save_pretrained(building)
         if full and (spec.folder / GENERATION).is_file():
             shutil.copyfile(spec.folder / GENERATION, building / GENERATION)
-        building.rename(target)
+        write_card(building, card)
+        _put(building, target)
     return target
+
+
+def save_checkpoint(trainer: PreparedDPOTrainer, folder: Path, card: AdapterCard) -> None:
+    """Write the adapter as it is now to `folder/adapter`; on one rank only.
+
+    A full model would be gigabytes for every rung, so only its last state is kept.
+    """
+    if trainer.ref_model is None:
+        building = folder / f".{ADAPTER}"
+        trainer.model.save_pretrained(building)
+        write_card(building, card)
+        _put(building, folder / ADAPTER)
+
+
+def _put(building: Path, target: Path) -> None:
+    """Rename; a trial that began again after its worker died finds its earlier files."""
+    if target.exists():
+        shutil.rmtree(target)
+    building.rename(target)
 
 
 def take_off(trainer: PreparedDPOTrainer) -> None:

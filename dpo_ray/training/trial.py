@@ -2,16 +2,22 @@
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from dpo_ray.errors import ReferenceMismatch
+from dpo_ray.data.trial_files import checkpoint_folder
+from dpo_ray.errors import JudgingFailed, ReferenceMismatch
+from dpo_ray.evaluation.degeneration import broken
+from dpo_ray.evaluation.evaluate import Loss
 from dpo_ray.evaluation.logps import collator_for
+from dpo_ray.evaluation.rewards import UNWEIGHTED
 from dpo_ray.reference.model import autocast
-from dpo_ray.training.callback import NonFinite, TrialCallback
+from dpo_ray.training.callback import BrokenText, NonFinite, TrialCallback, refuse_non_finite
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
 from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, RankEnd, State, TrialJob
-from dpo_ray.training.policy import as_reference, save_policy, take_off
+from dpo_ray.training.keeping import Wrote, card_of, keep_evaluation, show_completions
+from dpo_ray.training.policy import as_reference, save_checkpoint, save_policy, take_off
 from dpo_ray.training.step_zero import CHECKED_ROWS, check_step_zero
 
 STATES: dict[str, State] = {"continue": "COMPLETED", "stop": "STOPPED", "cancel": "KILLED"}
@@ -37,11 +43,11 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
         _check_step_zero(job, desk, trainer)
         _teach_evaluation(job, desk, callback, trainer)
         trainer.train()
-        saved = _save(job, desk, trainer)
+        saved = _save(job, desk, trainer, callback.step)
         timings = _timings(began, built, callback)
         return Outcome(
             state=STATES[callback.verdict],
-            reason=REASONS[callback.verdict],
+            reason=_reason(job, callback, trainer),
             step=callback.step,
             seconds=time.time() - began,
             adapter=saved if job.training.mode == "lora" else None,
@@ -49,7 +55,7 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
             timings=timings,
             ranks=tuple(desk.ranks.collect([RankEnd(os.getpid(), callback.step)])),
         )
-    except (NonFinite, ReferenceMismatch) as error:
+    except (NonFinite, ReferenceMismatch, BrokenText, JudgingFailed) as error:
         return _failure(error, callback.step, began)
     except Exception as error:
         if desk.ranks.world > 1:
@@ -57,7 +63,9 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
         desk.forget_model()
         return _failure(error, callback.step, began)
     finally:
-        callback.evaluate = dict  # it holds the policy
+        if desk.ranks.first and callback.evaluated:
+            show_completions(job, callback.evaluated, _wrote(job_id, mailbox))
+        callback.evaluate = _nothing  # it holds the policy
         if trainer is not None:
             take_off(trainer)
 
@@ -68,8 +76,20 @@ def _callback(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Trial
         mailbox=mailbox,
         ranks=desk.ranks,
         fractions=tuple(job.evaluation.at),
-        evaluate=dict,
+        evaluate=_nothing,
+        stop_at=job.stop_at,
     )
+
+
+def _nothing(step: int) -> dict[str, float]:
+    return {}
+
+
+def _reason(job: TrialJob, callback: TrialCallback, trainer: PreparedDPOTrainer) -> str:
+    total = trainer.state.max_steps
+    if callback.verdict == "continue" and callback.step < total:
+        return f"stopped at its chosen step, {callback.step} of {total}"
+    return REASONS[callback.verdict]
 
 
 def _build(job: TrialJob, desk: Desk, callback: TrialCallback) -> PreparedDPOTrainer:
@@ -100,17 +120,47 @@ def _teach_evaluation(
     if not job.evaluate:
         return
     evaluator, policy = desk.evaluator(job), trainer.model
+    weighted, training = job.training.example_weight, job.training
+    loss = Loss(training.beta, training.loss_type if weighted else UNWEIGHTED)
 
-    def evaluate() -> dict[str, float]:
+    def evaluate(step: int) -> dict[str, float]:
         with autocast(job.model.dtype, desk.device):
-            return evaluator(policy, lambda: as_reference(trainer), job.training.beta)
+            found = evaluator(policy, lambda: as_reference(trainer), loss)
+        if desk.ranks.first:
+            keep_evaluation(job, step, found, _wrote(callback.job_id, callback.mailbox))
+            if step < trainer.state.max_steps and job.stop_at is None:
+                folder = checkpoint_folder(job.folder, step)
+                save_checkpoint(trainer, folder, card_of(job, step))
+        _refuse_broken(job, step, found.metrics, evaluator.baseline.signs)
+        return found.metrics
 
     callback.evaluate = evaluate
 
 
-def _save(job: TrialJob, desk: Desk, trainer: PreparedDPOTrainer) -> str:
-    tokenizer = desk.tokenizer(job.model)
-    return str(save_policy(trainer, job.folder, job.model, tokenizer, write=desk.ranks.first))
+def _refuse_broken(
+    job: TrialJob, step: int, metrics: dict[str, float], reference: Mapping[str, float]
+) -> None:
+    refuse_non_finite(metrics, step)
+    plain = {name.removeprefix("eval/"): value for name, value in metrics.items()}
+    said = broken(plain, reference, job.evaluation.limits)
+    if said is not None:
+        raise BrokenText(f"degenerate at step {step}: {said}", metrics)
+
+
+def _wrote(job_id: int, mailbox: Mailbox) -> Wrote:
+    return lambda path, folder, table: mailbox.wrote(job_id, path, folder, table)
+
+
+def _save(job: TrialJob, desk: Desk, trainer: PreparedDPOTrainer, step: int) -> str:
+    saved = save_policy(
+        trainer,
+        job.folder,
+        job.model,
+        desk.tokenizer(job.model),
+        card_of(job, step),
+        write=desk.ranks.first,
+    )
+    return str(saved)
 
 
 def _timings(began: float, built: float, callback: TrialCallback) -> dict[str, float]:
@@ -123,9 +173,19 @@ def _timings(began: float, built: float, callback: TrialCallback) -> dict[str, f
 
 
 def _failure(error: Exception, step: int, began: float) -> Outcome:
-    reason = str(error) if isinstance(error, NonFinite | ReferenceMismatch) else describe(error)
+    ours = NonFinite | ReferenceMismatch | BrokenText | JudgingFailed
+    reason = str(error) if isinstance(error, ours) else describe(error)
     fatal: Fatal | None = "reference" if isinstance(error, ReferenceMismatch) else None
-    return Outcome("FAILED", reason, step, time.time() - began, fatal=fatal)
+    by_limits = isinstance(error, BrokenText)
+    return Outcome(
+        "FAILED",
+        reason,
+        step,
+        time.time() - began,
+        fatal=fatal,
+        metrics=error.metrics if isinstance(error, BrokenText) else {},
+        by_limits=by_limits,
+    )
 
 
 def describe(error: BaseException) -> str:

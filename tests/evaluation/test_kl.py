@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -117,7 +118,7 @@ def test_a_padded_batch_gives_what_each_sequence_gives_alone(moved, tokenizer, p
     samples = sample_completions(moved, tokenizer, prompts, decoding, Ranks())
     completions = [sample.ids for sample in samples]
     assert len({len(ids) for ids in completions}) > 2
-    base = without_adapter(moved)
+    base = partial(without_adapter, moved)
     ours, plain = kl_of_samples(moved, base, prompts, completions, tokenizer.pad_token_id)
     for index, (prompt, ids) in enumerate(zip(prompts, completions, strict=True)):
         policy = _one_by_one(moved, prompt, ids)
@@ -134,13 +135,13 @@ def test_the_reference_may_be_another_model(moved, model, tokenizer, prompts):
     completions = [[7, 8, tokenizer.eos_token_id]] * len(prompts)
     both = [
         kl_of_samples(moved, context, prompts, completions, tokenizer.pad_token_id)
-        for context in (without_adapter(moved), nullcontext(model))
+        for context in (partial(without_adapter, moved), partial(nullcontext, model))
     ]
     assert both[0] == both[1]
 
 
 def test_the_reference_is_at_no_distance_from_itself(model, tokenizer, prompts):
     completions = [[7, 8, tokenizer.eos_token_id]] * len(prompts)
-    itself = nullcontext(model)
+    itself = partial(nullcontext, model)
     ours, plain = kl_of_samples(model, itself, prompts, completions, tokenizer.pad_token_id)
     assert ours == plain == [0.0] * len(prompts)

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from dpo_ray.evaluation.logps import PairLogps
 from dpo_ray.evaluation.rewards import (
+    UNWEIGHTED,
+    Lengths,
     accuracies,
     dpo_losses,
     dpo_weights,
+    effective_share,
+    example_weights,
     log_ratios,
     pair_metrics,
     reward_margins,
@@ -29,6 +33,8 @@ L_REJECTED = [0.0, -1.0, -3.0, 2.0]
 MARGINS = [0.0, 1.5, 0.5, -1.5]
 LOSSES = [math.log(2), math.log1p(math.exp(-1.5)), math.log1p(math.exp(-0.5)), 1.7014133]
 WEIGHTS = [0.5, 0.1824255, 0.3775407, 0.8175745]
+LENGTHS = Lengths(torch.tensor([10, 8, 4, 5]), torch.tensor([5, 4, 6, 8]))
+PER_TOKEN = [0.0, 2 / 8 + 1 / 4, -2 / 4 + 3 / 6, -1 / 5 - 2 / 8]
 ACCURACIES = [0.5, 1.0, 1.0, 0.0]
 
 nats = st.floats(-500, 500)
@@ -60,19 +66,23 @@ def test_an_undecided_policy_is_half_right(ratios):
 
 
 def test_metrics_are_the_means_over_pairs():
-    assert pair_metrics(POLICY, REFERENCE, BETA) == pytest.approx(
+    assert pair_metrics(POLICY, REFERENCE, BETA, LENGTHS) == pytest.approx(
         {
             "loss": sum(LOSSES) / 4,
             "rewards/chosen": -0.125,
             "rewards/rejected": -0.25,
             "rewards/margins": 0.125,
             "logratio_margin": 0.25,
+            "logratio_margin_per_token": sum(PER_TOKEN) / 4,
             "logratio/chosen": -0.25,
             "logratio/rejected": -0.5,
             "logps/chosen": -10.25,
             "logps/rejected": -12.5,
             "accuracy": 0.625,
             "dpo_weight/mean": sum(WEIGHTS) / 4,
+            "dpo_weight/saturated": 0.0,
+            "dpo_weight/effective_sample_size": sum(WEIGHTS) ** 2 / sum(w * w for w in WEIGHTS) / 4,
+            "displacement/chosen_falling": 0.5,
             "displacement/both_falling": 0.25,
         },
         abs=1e-6,
@@ -107,7 +117,8 @@ def test_the_weight_is_what_the_losss_gradient_carries(ratios, beta):
 @given(log_probabilities)
 def test_the_two_log_ratios_differ_by_the_margin_that_is_free_of_beta(policy):
     zero = PairLogps(torch.zeros_like(policy.chosen), torch.zeros_like(policy.rejected))
-    metrics = pair_metrics(policy, zero, beta=0.1)
+    ones = Lengths(torch.ones_like(policy.chosen), torch.ones_like(policy.rejected))
+    metrics = pair_metrics(policy, zero, 0.1, ones)
     gap = metrics["logratio/chosen"] - metrics["logratio/rejected"]
     assert metrics["logratio_margin"] == pytest.approx(gap, abs=1e-9)
     assert metrics["rewards/margins"] == pytest.approx(0.1 * gap, abs=1e-9)
@@ -117,3 +128,30 @@ def test_swapping_the_answers_turns_margins_and_accuracies_round(ratios):
     swapped = PairLogps(ratios.rejected, ratios.chosen)
     assert torch.equal(reward_margins(swapped, BETA), -reward_margins(ratios, BETA))
     assert torch.equal(accuracies(swapped), 1 - accuracies(ratios))
+
+
+@pytest.mark.parametrize(
+    ("loss_type", "weights"),
+    [
+        ("sigmoid", WEIGHTS),
+        ("hinge", [1.0, 0.0, 1.0, 1.0]),  # beta * D = 1.5 is past the hinge
+        (UNWEIGHTED, [1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_a_pair_weighs_as_its_loss_says(ratios, loss_type, weights):
+    assert example_weights(ratios, BETA, loss_type).tolist() == pytest.approx(weights, abs=1e-6)
+
+
+def test_the_effective_share_counts_the_pairs_that_teach():
+    assert effective_share(torch.tensor([0.5, 0.5, 0.5, 0.5])) == pytest.approx(1.0)
+    assert effective_share(torch.tensor([1.0, 0.0, 0.0, 0.0])) == pytest.approx(0.25)
+    assert effective_share(torch.zeros(4)) == 0.0
+
+
+def test_a_satisfied_pair_is_saturated():
+    far = PairLogps(torch.tensor([10.0, 0.0]), torch.tensor([-10.0, 0.0]))
+    none = PairLogps(torch.zeros(2), torch.zeros(2))
+    lengths = Lengths(torch.ones(2), torch.ones(2))
+    # sigma(-0.1 * 20) is 0.12, sigma(-0.5 * 20) is 4.5e-5
+    assert pair_metrics(far, none, 0.1, lengths)["dpo_weight/saturated"] == 0.0
+    assert pair_metrics(far, none, 0.5, lengths)["dpo_weight/saturated"] == 0.5

@@ -1,6 +1,6 @@
 import pytest
 
-from dpo_ray.cost import estimate_seconds
+from dpo_ray.cost import estimate_seconds, most_llm_calls
 from dpo_ray.plan import Available, check_resources
 
 TWO_CPUS = Available(2.0, 0, None, "this machine")
@@ -17,8 +17,31 @@ def test_the_shipped_sweep_is_a_matter_of_minutes(shipped):
 
 
 def test_without_early_stopping_there_is_nothing_to_save(shipped):
-    found = estimate(shipped("search.scheduler.type=none"))
+    found = estimate(shipped("search.scheduler.type=none", "confirm=null"))
     assert found.low == found.high
+
+
+def test_the_confirmation_is_reserved_for(shipped):
+    without, usual = estimate(shipped("confirm=null")), estimate(shipped())
+    more = estimate(shipped("confirm={top: 3, seeds: 6}"))
+    assert without.high < usual.high < more.high
+    assert without.low < usual.low
+    # The shipped one retrains the best three and the default on three seeds: 12 trials once more.
+    assert usual.high - without.high == pytest.approx(without.high, rel=0.4)
+
+
+LLM = "{type: llm, model: judge, url: 'http://127.0.0.1:8000/v1/chat/completions'}"
+
+
+def test_calls_of_a_judging_language_model_are_counted_before_they_are_made(shipped):
+    few = ("evaluation.prompts=10", "search.trials=4", "evaluation.at=[0.5, 1.0]")
+    assert most_llm_calls(shipped(*few).sweep) == 0
+    one = (*few, f"evaluation.further_judges={{gpt: {LLM}}}")
+    # Both orders of 10 prompts, at 2 rungs of 4 trials, and once for the reference's second sample.
+    assert most_llm_calls(shipped(*one, "confirm=null").sweep) == 2 * 10 * (4 * 2 + 1)
+    # And in 2 trainings of the default and the best 1, and for the reference on test prompts.
+    confirmed = shipped(*one, "confirm={top: 1, seeds: 2}")
+    assert most_llm_calls(confirmed.sweep) == 2 * 10 * (4 * 2 + 1 + 2 * 2 + 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""All judges asked about all completions, and what their answers add up to."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from dpo_ray.errors import JudgingFailed
+from dpo_ray.evaluation.baseline import MAIN, Baseline
+from dpo_ray.evaluation.degeneration import mean
+from dpo_ray.evaluation.judging import Comparison, Judge, Judgement
+from dpo_ray.evaluation.length_control import length_controlled_win_rate
+from dpo_ray.evaluation.sampling import Sample
+from dpo_ray.evaluation.win_rate import win_rate
+from dpo_ray.ranks import Ranks
+
+
+def ask(
+    judges: Mapping[str, Judge], baseline: Baseline, samples: Sequence[Sample], ranks: Ranks
+) -> dict[str, list[Judgement]]:
+    """Judge every completion against the baseline's, shared among the ranks. Collective.
+
+    Raises:
+        JudgingFailed: a judge broke, or too much of it could not be judged. On every rank.
+    """
+    return {name: _ask(name, judge, baseline, samples, ranks) for name, judge in judges.items()}
+
+
+def judge_metrics(judged: Mapping[str, Sequence[Judgement]]) -> dict[str, float]:
+    """Return each judge's metrics, the main one's without a prefix."""
+    found: dict[str, float] = {}
+    for name, judgements in judged.items():
+        prefix, score = ("", "gold_reward") if name == MAIN else (f"{name}/", "score")
+        wins = win_rate([each.outcome for each in judgements if each.outcome is not None])
+        found |= {
+            f"{prefix}win_rate": wins.value,
+            f"{prefix}win_rate_low": wins.low,
+            f"{prefix}win_rate_high": wins.high,
+        }
+        scores = [each.score for each in judgements if each.score is not None]
+        if scores:
+            found[f"{prefix}{score}"] = mean(scores)
+        else:  # a judge that compares may fail, and may contradict itself
+            failed = [float(each.outcome is None) for each in judgements]
+            agreed = [float(each.consistent) for each in judgements if each.consistent is not None]
+            found[f"{prefix}judge_failed"] = mean(failed)
+            found[f"{prefix}judge_consistency"] = mean(agreed) if agreed else 1.0
+    return found
+
+
+def length_controlled(
+    judged: Sequence[Judgement], samples: Sequence[Sample], baseline: Baseline
+) -> float:
+    """Return the length-controlled win rate over the prompts that could be judged."""
+    rows = [
+        (each.outcome, len(sample.ids), length)
+        for each, sample, length in zip(judged, samples, baseline.lengths, strict=True)
+        if each.outcome is not None
+    ]
+    outcomes, ours, theirs = zip(*rows, strict=True)
+    return length_controlled_win_rate(outcomes, ours, theirs)
+
+
+def _ask(
+    name: str, judge: Judge, baseline: Baseline, samples: Sequence[Sample], ranks: Ranks
+) -> list[Judgement]:
+    scores = baseline.scores.get(name, [None] * len(samples))
+    comparisons = [
+        Comparison(prompt, sample.text, opponent, score)
+        for prompt, sample, opponent, score in zip(
+            baseline.prompts, samples, baseline.completions, scores, strict=True
+        )
+    ]
+    share = -(-len(comparisons) // ranks.world)
+    own = comparisons[ranks.rank * share : (ranks.rank + 1) * share]
+    answers, problem = [], None
+    try:
+        answers = judge.compare(own) if own else []
+    except JudgingFailed as error:
+        problem = error
+    # Agreed before it is raised: ranks that wait in a collective would wait for ever.
+    for found in ranks.gather(problem):
+        if found is not None:
+            raise found
+    judgements = [each for part in ranks.gather(answers) for each in part]
+    if all(each.outcome is None for each in judgements):
+        reason, _ = Counter(each.reason for each in judgements).most_common(1)[0]
+        raise JudgingFailed(f"nothing could be judged: {reason}")
+    return judgements

@@ -1,0 +1,136 @@
+"""A sweep's page in MLflow: the note on its own run, in Markdown."""
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from dpo_ray.config.redaction import redact_text
+from dpo_ray.evaluation.answer_columns import compared_metric
+from dpo_ray.tracking.mlflow_book import REFERENCE, Key
+from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.sft_lines import sft_result
+from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
+from dpo_ray.tracking.wording import configuration, number, plain, with_interval
+
+
+def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
+    """The sweep's page in Markdown: verdict and links first, since MLflow folds the rest away.
+
+    `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the SFT's.
+    """
+    children = {number: run for number, run in runs.items() if isinstance(number, int)}
+    links = [f"[All trials]({_children_link(experiment, runs[None])})"]
+    if children:
+        links.append(f"[compare them]({_compare_link(experiment, list(children.values()))})")
+    if REFERENCE in runs:
+        links.append(f"[the reference's SFT](#/experiments/{experiment}/runs/{runs[REFERENCE]})")
+    parts = [
+        _verdict(state),
+        " · ".join(links),
+        *_confirmed(state, experiment, children),
+        *_sft(state),
+        _table(state, experiment, children),
+    ]
+    return "\n\n".join(parts)
+
+
+def _sft(state: SweepState) -> list[str]:
+    if state.sft is None:
+        return []
+    text = redact_text(sft_result(state.sft)).replace("\n", " ")
+    return [text[0].upper() + text[1:]]
+
+
+def _verdict(state: SweepState) -> str:
+    if state.ended is None:
+        return "**Running.**"
+    ended = f"**Ended with exit code {state.ended.exit_code}:** {redact_text(state.ended.reason)}"
+    best = state.trials.get(-1 if state.ended.best is None else state.ended.best)
+    if best is None:
+        return ended
+    if state.verdict is not None:
+        return f"**Confirmed:** {redact_text(state.verdict.verdict)}.\n\n{ended}"
+    metric, _ = state.objective
+    metrics = _at(best, state.ended.step)
+    score = with_interval(metrics, metric)
+    return (
+        f"**Best: {best.name}**, {configuration(best.params)}: {metric} {score}, "
+        f"KL {plain(metrics, 'kl')} nats. Not confirmed on fresh seeds.\n\n{ended}"
+    )
+
+
+def _at(trial: TrialRow, step: int | None) -> Metrics:
+    """A trial's evaluation at one of its checkpoints; None is the last."""
+    found = [rung.metrics for rung in trial.rungs if rung.step == step]
+    return found[-1] if found else trial.metrics
+
+
+def _confirmed(state: SweepState, experiment: str, children: dict[int, str]) -> list[str]:
+    """What was tried again, in a table: means over seeds on test prompts."""
+    planned = state.confirmation
+    if planned is None or not state.confirmed:
+        return []
+    metric = compared_metric(state.objective[0])
+    head = ["candidate", "configuration", "step", metric, "against default", "seed spread", "KL"]
+    rows = [head, ["---"] * len(head)]
+    rows.append(["reference", "", "", with_interval(planned.reference, metric), "", "", "0"])
+    for place, tried in enumerate(planned.candidates):
+        found = state.confirmed.get(place)
+        metrics = {} if found is None else _as_eval(found.metrics)
+        link = _link(experiment, trial_name(tried.trial), children.get(tried.trial, ""))
+        name = f"{link}, default" if tried.is_default else link
+        champion = state.verdict is not None and state.verdict.champion == place
+        rows.append(
+            [
+                f"**{name}**" if champion else name,
+                configuration(tried.params),
+                f"{tried.step}/{tried.total_steps}",
+                with_interval(metrics, metric),
+                with_interval(metrics, "against_default"),
+                plain(metrics, "seed_spread"),
+                plain(metrics, "kl"),
+            ]
+        )
+    seeds, prompts = len(planned.seeds), planned.prompts
+    title = f"Confirmation on {seeds} fresh seeds and {prompts:,} unseen prompts:"
+    return [title, "\n".join(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _as_eval(metrics: Metrics) -> Metrics:
+    return {name.replace("confirm/", "eval/", 1): value for name, value in metrics.items()}
+
+
+def _table(state: SweepState, experiment: str, children: dict[int, str]) -> str:
+    metric, _ = state.objective
+    names = list(state.parameters)
+    head = ["trial", *names, metric, "KL", "state", "reason"]
+    rows = [head, ["---"] * len(head)]
+    if state.reference:
+        blank = [""] * len(names)
+        rows.append(["reference", *blank, *_scores(state.reference, metric), "", ""])
+    for trial in sorted(state.trials.values(), key=lambda row: row.number):
+        link = _link(experiment, trial.name, children.get(trial.number, ""))
+        values = [number(trial.params.get(name, "")) for name in names]
+        reason = redact_text(trial.reason).replace("|", "/").replace("\n", " ")[:80]
+        rows.append([link, *values, *_scores(trial.metrics, metric), trial.status, reason])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _scores(metrics: dict[str, float], metric: str) -> list[str]:
+    return [with_interval(metrics, metric), plain(metrics, "kl")]
+
+
+def _link(experiment: str, name: str, run: str) -> str:
+    return f"[{name}](#/experiments/{experiment}/runs/{run})"
+
+
+def _children_link(experiment: str, parent: str) -> str:
+    """The runs table, this sweep's trials only; the URL is what opens it outside GenAI mode."""
+    found = quote(f"tags.`mlflow.parentRunId` = '{parent}' and tags.stage = 'search'")
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&searchFilter={found}"
+
+
+def _compare_link(experiment: str, runs: list[str]) -> str:
+    """MLflow's compare page, on which parallel coordinates are drawn."""
+    asked = (json.dumps(part, separators=(",", ":")) for part in (runs, [experiment]))
+    return "#/compare-runs?runs={}&experiments={}".format(*map(quote, asked))
