@@ -4,7 +4,6 @@ import os
 import socket
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 from rich.console import Console
 
@@ -73,8 +72,7 @@ def _show(
     state: SweepState, plan: Plan, console: Console, experiment_id: str | None = None
 ) -> None:
     if state.trials:
-        figure = Path(state.artifacts[0].path) if state.artifacts else None
-        print_summary(console, state, _tracking_uri(plan), figure, experiment_id)
+        print_summary(console, state, _tracking_uri(plan), experiment_id)
 
 
 def _say_what_is_missing(mirror: MlflowMirror, journal: Journal, console: Console) -> None:

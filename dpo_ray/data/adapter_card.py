@@ -32,6 +32,15 @@ class AdapterCard:
     step: int
     seed: int
 
+    @classmethod
+    def plain(cls, model: str, beta: float) -> "AdapterCard":
+        """Return the card of an adapter that was trained elsewhere."""
+        return cls(
+            beta=beta, loss_type="sigmoid", example_weight=True, model=model, dtype="float32",
+            attention="sdpa", quantization="none", trust_remote_code=False, max_length=1024,
+            trial=-1, params={}, step=0, seed=0,
+        )  # fmt: skip
+
 
 def write_card(folder: Path, card: AdapterCard) -> None:
     """Write the card into the folder of an adapter or a model."""

@@ -24,7 +24,7 @@ def confirmation_table(state: SweepState) -> Table | None:
     table.padding = (0, 1, 0, 0)
     table.add_column("trial", no_wrap=True)
     headings = [*(_HEADINGS.get(name, name) for name in names), "step", f"{_words(metric)} [95 %]"]
-    for heading in [*headings, "against default", "p", "seed sd", "search was", "KL"]:
+    for heading in [*headings, "against default", "p", "seed sd", "optimism", "KL"]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     order = sorted(found, key=lambda each: -each.metrics.get(f"confirm/{metric}", 0.0))

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from math import isnan
 from pathlib import Path
 
 from rich import box
@@ -14,7 +15,9 @@ from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.verdict import verdict
+from dpo_ray.tracking.earlier import OVERVIEW
 from dpo_ray.tracking.mlflow_server import database_file
+from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import configuration, duration, number, with_interval
@@ -26,7 +29,6 @@ def print_summary(
     console: Console,
     state: SweepState,
     tracking_uri: str,
-    figure: Path | None = None,
     experiment_id: str | None = None,
 ) -> None:
     """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short."""
@@ -39,7 +41,7 @@ def print_summary(
         console.print(confirmed)
     console.print()
     sentences = [*_best(state, rows), *verdict(state, rows), counts(state)]
-    for text in [*sentences, *_places(rows, tracking_uri, figure, experiment_id)]:
+    for text in [*sentences, *_places(state, rows, tracking_uri, experiment_id)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -59,7 +61,7 @@ def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -
     table.add_column("", overflow="fold")
     for row in rows:
         style = "bold" if row.is_best else "dim" if row.place is None else ""
-        table.add_row(*_cells(row, names, extra), style=style)
+        table.add_row(*_cells(state, row, names, extra), style=style)
     return table
 
 
@@ -99,13 +101,14 @@ def _interpreter() -> str:
     return str(python.relative_to(Path.cwd()) if below else python)
 
 
-def _cells(row: RankedRow, names: list[str], extra: list[str]) -> list[str]:
+def _cells(state: SweepState, row: RankedRow, names: list[str], extra: list[str]) -> list[str]:
     params = row.trial.params if row.trial else {}
+    scored = row.metrics | {"eval/objective": objective_value(row.metrics, state.objectives[0])}
     return [
         "" if row.place is None else str(row.place),
         "ref" if row.is_reference else row.name,
         *(number(params.get(name, "")) for name in names),
-        *(_decimals(row.metrics, name) for name in extra),
+        *(_decimals(scored, name) for name in extra),
         with_interval(row.metrics, "win_rate"),
         *(_decimals(row.metrics, name) for name in ("kl", "logratio_margin")),
         f"{row.step}/{row.trial.total_steps}" if row.trial else "",
@@ -115,7 +118,7 @@ def _cells(row: RankedRow, names: list[str], extra: list[str]) -> list[str]:
 
 def _decimals(metrics: Metrics, metric: str) -> str:
     value = metrics.get(f"eval/{metric}")
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None or isnan(value) else f"{value:.2f}"
 
 
 def _marks(row: RankedRow) -> str:
@@ -162,13 +165,16 @@ def _saved(best: RankedRow, trial: TrialRow) -> dict[str, str | None]:
 
 
 def _places(
-    rows: list[RankedRow], uri: str, figure: Path | None, experiment: str | None
+    state: SweepState, rows: list[RankedRow], uri: str, experiment: str | None
 ) -> list[str]:
     best = best_of(rows)
     saved = {} if best is None or best.trial is None else _saved(best, best.trial)
     places = [f"{label}{folder}" for label, folder in saved.items() if folder]
-    if figure is not None:
-        places.append(f"Figure:   {figure}")
+    overview = state.own_file(OVERVIEW)
+    if overview is not None:
+        others = sum(each.path.endswith(".png") for each in state.artifacts) - 1
+        more = f" (and {others} more, in MLflow under figures)" if others else ""
+        places.append(f"Figure:   {overview}{more}")
     places.append(f"Compare:  {ui_command(uri)}")
     if experiment is not None:
         host = "http://127.0.0.1:5000" if database_file(uri) else redact_text(uri).rstrip("/")

@@ -5,7 +5,7 @@ from typing import Any
 
 from dpo_ray.report.ranking import RankedRow
 from dpo_ray.tracking.candidates import candidates
-from dpo_ray.tracking.flags import flags
+from dpo_ray.tracking.flags import flags, uneven
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import number, with_interval
@@ -23,7 +23,7 @@ def verdict(state: SweepState, rows: list[RankedRow]) -> list[str]:
     return [
         *(said or _unconfirmed(state, best, rows)),
         *(f"{best.name}: {flag}." for flag in flags(best.trial.rungs)),
-        *_itself(state.reference),
+        *uneven(state.reference),
         *edges(best.trial, state.parameters),
     ]
 
@@ -32,18 +32,6 @@ def _unconfirmed(state: SweepState, best: RankedRow, rows: list[RankedRow]) -> l
     """What a search alone can say."""
     compared = len(candidates(state))
     return [*_against_reference(best), *_against_control(best, rows), *_optimism(compared)]
-
-
-def _itself(reference: Metrics) -> list[str]:
-    """Warn where the reference is not even with a second sample of itself (the A/A check)."""
-    low, high = _interval(reference)
-    if low is None or high is None or low <= 0.5 <= high:
-        return []
-    return [
-        "Warning: the reference does not draw with a second sample of itself, win rate "
-        f"{with_interval(reference, 'win_rate')}: judge or decoding favours one side, or this "
-        "is the one sample in twenty."
-    ]
 
 
 def edges(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> list[str]:

@@ -19,6 +19,7 @@ from dpo_ray.tracking.console_lines import line
 from dpo_ray.tracking.console_table import progress_line, table
 from dpo_ray.tracking.records import (
     AnyRecord,
+    Confirmed,
     DataChecked,
     Prepared,
     ReferenceEnded,
@@ -160,4 +161,6 @@ class SweepConsole:
 def _stays(record: AnyRecord) -> bool:
     """Whether a line must outlive the table: what a person would scroll back for."""
     failed = isinstance(record, TrialEnded) and record.state in ("FAILED", "KILLED")
-    return failed or isinstance(record, DataChecked | ReferenceEnded | Prepared | SweepEnded)
+    return failed or isinstance(
+        record, Confirmed | DataChecked | ReferenceEnded | Prepared | SweepEnded
+    )

@@ -1,10 +1,14 @@
 """A sweep as plain lines, for logs and pipes: one per event worth reading."""
 
 from dpo_ray.data.report import DataReport
+from dpo_ray.tracking.confirm_lines import again_ended, again_started, confirm_line
 from dpo_ray.tracking.data_lines import data_lines
+from dpo_ray.tracking.flags import uneven
 from dpo_ray.tracking.progress import progress
 from dpo_ray.tracking.records import (
     AnyRecord,
+    CandidateConfirmed,
+    Confirmed,
     DataChecked,
     Metrics,
     Prepared,
@@ -38,11 +42,17 @@ def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
             return "\n".join(data_lines(DataReport.model_validate(record.report)))
         case Prepared():
             return _prepared(record)
+        case TrialStarted() if record.confirms is not None:
+            return again_started(state, record)
         case TrialStarted():
             what = configuration(record.params)
             return f"{state.row(record.trial).name} started ({record.origin}): {what}"
         case RungDecided():
             return _decided(state, record)
+        case TrialEnded() if state.row(record.trial).confirms is not None:
+            return again_ended(state, record, numbers(state.row(record.trial).metrics))
+        case CandidateConfirmed() | Confirmed():
+            return confirm_line(state, record)
         case TrialEnded():
             return _ended(state, record, total)
         case SweepEnded():
@@ -64,10 +74,11 @@ def _prepared(record: Prepared) -> str:
         f", {record.forwards} batches of pairs through the reference" if record.forwards else ""
     )
     against = with_interval(record.reference, "win_rate")
-    return (
+    prepared = (
         f"prepared in {duration(record.seconds)} ({how}{passes}); "
         f"the reference against itself: win rate {against}"
     )
+    return ". ".join([prepared, *uneven(record.reference)])
 
 
 def _decided(state: SweepState, record: RungDecided) -> str:
@@ -79,7 +90,7 @@ def _decided(state: SweepState, record: RungDecided) -> str:
 def _ended(state: SweepState, record: TrialEnded, total: int) -> str:
     row = state.row(record.trial)
     now = progress(state, total, record.time)
-    left = "" if now.remaining_s is None else f", about {duration(now.remaining_s)} left"
+    left = f", {now.left}" if now.left else ""
     broken = record.state in ("FAILED", "KILLED")
     what = record.reason if broken else f"{numbers(row.metrics)}; {record.reason}"
     return (

@@ -5,7 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dpo_ray.tracking.candidates import latest_quality
-from dpo_ray.tracking.progress import Progress, leader, progress
+from dpo_ray.tracking.confirm_lines import again
+from dpo_ray.tracking.progress import confirmation_progress, leader, progress
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import duration, number, with_interval
@@ -23,7 +24,10 @@ _BAR = 8
 
 
 def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
-    """The trials of most interest in at most `rows` lines; progress bars only where `wide`."""
+    """The trials of most interest in at most `rows` lines; progress bars only where `wide`.
+
+    Once a confirmation has begun, its trials instead of the search's.
+    """
     names = _searched(state)
     grid = Table(box=box.SIMPLE_HEAD if wide else None, show_edge=False, pad_edge=False)
     grid.padding = (0, 1, 0, 0)
@@ -34,16 +38,15 @@ def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("status")  # the one column that may be cut, see _cells
     grid.add_column("s", justify="right", no_wrap=True)
-    if state.reference:
-        grid.add_row(
-            "ref", *[""] * len(names), "", *_numbers(state.reference, wide), "reference", ""
-        )
+    planned = state.confirmation
+    reference = state.reference if planned is None else planned.reference
+    if reference:
+        grid.add_row("ref", *[""] * len(names), "", *_numbers(reference, wide), "reference", "")
     shown, hidden = choose(state, rows)
     best = leader(state)
     for row in shown:
-        grid.add_row(
-            *_cells(row, names, wide, row is best, now), style="bold" if row is best else ""
-        )
+        marks = _marks(state, row, row is best)
+        grid.add_row(*_cells(row, names, wide, marks, now), style="bold" if row is best else "")
     if hidden:
         grid.caption, grid.caption_justify = _hidden(hidden), "left"
     return grid
@@ -51,7 +54,7 @@ def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
 
 def choose(state: SweepState, rows: int) -> tuple[list[TrialRow], list[TrialRow]]:
     """Split the trials into shown and hidden: running first, then the best."""
-    trials = list(state.trials.values())
+    trials = list((state.trials if state.confirmation is None else state.confirmations).values())
     if len(trials) <= rows:
         return _by_number(trials), []
     best = leader(state)
@@ -69,14 +72,16 @@ def _by_number(trials: list[TrialRow]) -> list[TrialRow]:
 
 
 def progress_line(state: SweepState, total: int, now: float) -> str:
-    """`5/12 trials, 4.1 trials/min, 1 min 13 s gone, about 1 min 45 s left`."""
-    so_far: Progress = progress(state, total, now)
-    parts = [f"{so_far.ended}/{total} trials ended"]
+    """`5/12 trials ended, 4.1 trials/min, 1 min 13 s gone, about 1 min 45 s left`."""
+    confirms = state.confirmation is not None
+    so_far = confirmation_progress(state, now) if confirms else progress(state, total, now)
+    what = "confirmation trials" if confirms else "trials"
+    parts = [f"{so_far.ended}/{so_far.total} {what} ended"]
     if so_far.per_minute is not None:
         parts.append(f"{so_far.per_minute:.1f} trials/min")
     parts.append(f"{duration(so_far.elapsed_s)} gone")
-    if so_far.remaining_s is not None:
-        parts.append(f"about {duration(so_far.remaining_s)} left")
+    if so_far.left:
+        parts.append(so_far.left)
     return ", ".join(parts)
 
 
@@ -86,7 +91,9 @@ def _searched(state: SweepState) -> list[str]:
     return list(state.parameters)
 
 
-def _cells(row: TrialRow, names: list[str], wide: bool, best: bool, now: float) -> list[Text | str]:
+def _cells(
+    row: TrialRow, names: list[str], wide: bool, marks: list[str], now: float
+) -> list[Text | str]:
     seconds = now - row.started if row.status == "RUNNING" else row.seconds
     step = f"{row.step}/{row.total_steps}"
     return [
@@ -94,7 +101,7 @@ def _cells(row: TrialRow, names: list[str], wide: bool, best: bool, now: float) 
         *(number(row.params.get(name, "")) for name in names),
         f"{bar(row.step, row.total_steps)} {step}" if wide else step,
         *_numbers(row.metrics, wide),
-        Text(_status(row, best), _STYLES[row.status], no_wrap=True, overflow="ellipsis"),
+        Text(_status(row, marks), _STYLES[row.status], no_wrap=True, overflow="ellipsis"),
         f"{seconds:.0f}",
     ]
 
@@ -115,15 +122,17 @@ def _numbers(metrics: Metrics, wide: bool) -> list[str]:
     ]
 
 
-def _status(row: TrialRow, best: bool) -> str:
+def _marks(state: SweepState, row: TrialRow, best: bool) -> list[str]:
+    confirms = [again(state, row)] if row.confirms is not None else []
+    return [*confirms, *["best so far"] * best, *["default"] * row.is_control]
+
+
+def _status(row: TrialRow, marks: list[str]) -> str:
     word = _WORDS.get(row.status, row.status.lower())
-    marks = [word, *["best so far"] * best, *["default"] * row.is_control]
     reason = row.reason.replace("\n", " ")
     if row.status not in ("STOPPED", "FAILED", "KILLED") or not reason:
-        return ", ".join(marks)
-    return ", ".join(
-        [reason if reason.lower().startswith(word) else f"{word}: {reason}", *marks[1:]]
-    )
+        return ", ".join([word, *marks])
+    return ", ".join([reason if reason.lower().startswith(word) else f"{word}: {reason}", *marks])
 
 
 def _hidden(rows: list[TrialRow]) -> str:

@@ -8,6 +8,8 @@ from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import SweepState, fold
 
 JOURNAL = "journal.jsonl"
+OVERVIEW = "sweep.png"
+"""The picture of a sweep as a whole, in its folder."""
 
 
 def earlier_sweep(folder: Path) -> SweepState | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dpo_ray.tracking.records import Metrics, RungReached
+from dpo_ray.tracking.wording import with_interval
 
 MORE_KL = 1.25
 """A rise of KL by less than a quarter is no sign of anything."""
@@ -21,6 +22,18 @@ def flags(rungs: Sequence[RungReached]) -> list[str]:
     that grow ever longer.
     """
     return [*_bought_nothing(rungs), *_displaced(rungs), *_longer(rungs)]
+
+
+def uneven(reference: Metrics) -> list[str]:
+    """Warn where the reference is not even with a second sample of itself (the A/A check)."""
+    low, high = reference.get("eval/win_rate_low"), reference.get("eval/win_rate_high")
+    if low is None or high is None or low <= 0.5 <= high:
+        return []
+    return [
+        "Warning: the reference does not draw with a second sample of itself, win rate "
+        f"{with_interval(reference, 'win_rate')}: judge or decoding favours one side, or this "
+        "is the one sample in twenty."
+    ]
 
 
 def _bought_nothing(rungs: Sequence[RungReached]) -> Iterator[str]:

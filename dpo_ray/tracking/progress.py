@@ -4,17 +4,27 @@ from dataclasses import dataclass
 
 from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.wording import duration
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Counts of trials, and seconds; rate and rest are None until they mean something."""
+    """Counts of trials, and seconds; rate and rest are None until they mean something.
+
+    `then` is what follows when the rest is over.
+    """
 
     ended: int
     total: int
     elapsed_s: float
     per_minute: float | None
     remaining_s: float | None
+    then: str = ""
+
+    @property
+    def left(self) -> str:
+        """`about 45 s left`, with what follows; empty while nobody knows."""
+        return "" if self.remaining_s is None else f"about {duration(self.remaining_s)} {self.then}"
 
 
 def progress(state: SweepState, total: int, now: float) -> Progress:
@@ -31,7 +41,28 @@ def progress(state: SweepState, total: int, now: float) -> Progress:
     per_minute = 60 * ended / searching if ended and searching else None
     remaining = searching * (total - done) / done if 0.25 <= done < total else None
     elapsed = max(now - (state.plan.time if state.plan else began), 0.0)
-    return Progress(ended, total, elapsed, per_minute, remaining)
+    then = "to the confirmation" if state.confirms else "left"
+    return Progress(ended, total, elapsed, per_minute, remaining, then)
+
+
+def confirmation_progress(state: SweepState, now: float) -> Progress:
+    """Extrapolate over the confirmation alone; its trials end at the steps that were chosen."""
+    planned, rows = state.confirmation, list(state.confirmations.values())
+    steps = [] if planned is None else [each.step for each in planned.candidates]
+    seeds = 0 if planned is None else len(planned.seeds)
+    whole = max(seeds * sum(steps), 1)
+    done = sum(steps[row.confirms or 0] if row.status != "RUNNING" else row.step for row in rows)
+    ended = sum(row.status != "RUNNING" for row in rows)
+    gone = max(now - min((row.started for row in rows), default=now), 0.0)
+    share = done / whole
+    return Progress(
+        ended=ended,
+        total=seeds * len(steps),
+        elapsed_s=max(now - (state.plan.time if state.plan else now), 0.0),
+        per_minute=60 * ended / gone if ended and gone else None,
+        remaining_s=gone * (1 - share) / share if 0.05 <= share < 1 else None,
+        then="left",
+    )
 
 
 def leader(state: SweepState) -> TrialRow | None:

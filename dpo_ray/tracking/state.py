@@ -150,6 +150,11 @@ class SweepState:
         return list(found) if isinstance(found, list) else [found]
 
     @property
+    def confirms(self) -> bool:
+        """Whether the plan confirms what the search finds."""
+        return self._planned("sweep", "confirm") is not None
+
+    @property
     def seconds(self) -> float:
         """Wall time from the first record to the last, once the sweep has ended."""
         return self.ended.time - self.plan.time if self.ended and self.plan else 0.0
@@ -159,6 +164,11 @@ class SweepState:
         """Trials of the search and of the confirmation that have not ended."""
         rows = [*self.trials.values(), *self.confirmations.values()]
         return [row for row in rows if row.status == "RUNNING"]
+
+    def own_file(self, name: str) -> str | None:
+        """Return the path of the sweep's own file of this name, if it was written."""
+        own = (each.path for each in self.artifacts if each.trial is None)
+        return next((path for path in own if path.endswith(f"/{name}")), None)
 
     def with_status(self, *wanted: str) -> list[TrialRow]:
         """The trials in one of these states, by number."""

@@ -17,7 +17,7 @@ def test_the_picture_is_a_wide_png_and_nothing_else_is_left(state, tmp_path):
     path = draw_sweep(state, tmp_path / "sweep.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     height, width, _ = pixels(path).shape
-    assert (width, height) == (1536, 704)
+    assert (width, height) == (1824, 704)
     assert [file.name for file in tmp_path.iterdir()] == ["sweep.png"]
 
 

@@ -31,12 +31,12 @@ def test_the_table_fits_and_marks_best_default_reference_and_ends(state, width):
 
 
 def test_the_best_is_given_with_its_interval_adapter_and_figure(state):
-    text = printed(state, figure=Path("/sweeps/beta.png"))
+    text = printed(state)
     assert (
         "Best by win_rate: t10, beta 0.102, learning_rate 4.79e-3, lora_rank 8: 0.75 [0.68, 0.83]."
     ) in text
     assert "Adapter:  @STORE@/sweeps/beta-1a2b3c4d/t10/adapter" in text
-    assert "Figure:   /sweeps/beta.png" in text
+    assert "Figure:   @STORE@/sweeps/beta-1a2b3c4d/sweep.png" in text
 
 
 def test_a_fully_trained_best_is_given_as_a_model(state):

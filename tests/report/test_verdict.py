@@ -7,12 +7,13 @@ from dpo_ray.report.verdict import edges, verdict
 
 
 def said(state) -> str:
-    return "\n".join(verdict(state, rank(state, *state.objective)))
+    return "\n".join(verdict(state, rank(state)))
 
 
 def win(state, number: int, value: float, low: float, high: float) -> None:
     metrics = {"eval/win_rate": value, "eval/win_rate_low": low, "eval/win_rate_high": high}
     state.trials[number].metrics = metrics
+    state.trials[number].rungs[-1].metrics.update(metrics)
 
 
 def test_overlapping_intervals_are_not_called_a_gain(state):
@@ -48,7 +49,7 @@ def test_the_reference_is_beaten_only_by_the_whole_interval(state, low, high, se
 
 
 def test_the_score_is_called_optimistic_with_the_number_compared(state):
-    assert "the best of 11 is partly the luckiest" in said(state)
+    assert "the best of 28 checkpoints is partly the luckiest" in said(state)
 
 
 def test_no_completed_trial_is_said_plainly(state):

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mlflow
 import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
@@ -137,9 +138,9 @@ def test_the_parent_opens_with_the_verdict_and_a_table(mirrored):
     assert runs["parent"].data.metrics["confirm/against_default"] == 0.061
 
 
-def test_a_table_is_one_that_mlflow_itself_can_load(mirrored, monkeypatch):
+def test_a_table_is_one_that_mlflow_itself_can_load(mirrored):
     client, runs = mirrored
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)  # it looks there, too
+    mlflow.set_tracking_uri(client.tracking_uri)  # it looks there, too
     run = runs["10"].info.run_id
     name = "checkpoints/step-00060/completions.json"
     assert json.loads(runs["10"].data.tags["mlflow.loggedArtifacts"]) == [

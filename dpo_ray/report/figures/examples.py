@@ -58,7 +58,7 @@ def heaviest(checkpoint: Checkpoint, texts: Any) -> pa.Table:
 
 
 def write_heaviest(state: SweepState, trial: TrialRow, path: Path) -> Path | None:
-    """Write the table of the trial's last checkpoint; None where the rows or the tables are gone."""
+    """Write the table of the trial's last checkpoint; None where rows or tables are gone."""
     found, texts = checkpoints(trial), _texts(state, trial)
     if not found or texts is None:
         return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LogNorm, Normalize
@@ -120,7 +121,7 @@ class _Colours:
         self._map = ScalarMappable(self._norm(), COLOURS)
 
     def of(self, trial: TrialRow) -> Any:
-        return self._map.to_rgba(self._places[trial.number])
+        return self._map.to_rgba(np.asarray(self._places[trial.number]))
 
     def bar(self, figure: Figure, axes: Axes) -> None:
         bar = figure.colorbar(self._map, ax=axes, pad=0.01, aspect=30)

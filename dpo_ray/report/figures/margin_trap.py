@@ -34,8 +34,8 @@ def margin_trap(state: SweepState, trial: TrialRow, found: Sequence[Checkpoint])
         f"{times:.3g} times, the policy is the same",
     )
     left, right = figure.subplots(1, 2)
-    betas = np.linspace(0, high, 50)
-    _panel(left, betas, [mean_margin(gaps, float(each)) for each in betas], "#CC79A7")
+    betas = np.linspace(0, high, 50).tolist()
+    _panel(left, betas, [mean_margin(gaps, each) for each in betas], "#CC79A7")
     left.set_title("rewards/margins, mean: beta times D", **drawing.TITLE)
     for end in (low, high):
         left.annotate(

@@ -15,6 +15,7 @@ from dpo_ray.report.figures.frontier import frontier
 from dpo_ray.report.figures.margin_trap import margin_trap
 from dpo_ray.report.figures.overview import overview
 from dpo_ray.report.figures.weights import weights
+from dpo_ray.tracking.earlier import OVERVIEW
 from dpo_ray.tracking.state import SweepState
 
 SHOWN_IN = "figures"
@@ -38,16 +39,10 @@ class Picture:
     table: bool = False
 
 
-def draw_all(state: SweepState, folder: Path, trial: int | None) -> list[Picture]:
-    """Draw the sweep below `folder`, and one of its trials if any; see the two functions below."""
-    own = [] if trial is None else trial_pictures(state, folder, trial)
-    return sweep_pictures(state, folder) + own
-
-
 def sweep_pictures(state: SweepState, folder: Path) -> list[Picture]:
-    """Write `sweep.png`, `frontier.png` and, after a confirmation, `confirmation.png`."""
+    """Write the overview, `frontier.png` and, after a confirmation, `confirmation.png`."""
     drawings: dict[str, Draw] = {
-        "sweep.png": lambda: overview(state),
+        OVERVIEW: lambda: overview(state),
         "frontier.png": lambda: frontier(state),
         "confirmation.png": lambda: confirmation(state),
     }

@@ -71,7 +71,9 @@ def _on_the_curve(axes: Axes, checkpoint: Checkpoint, reach: float) -> None:
 
 
 def _where_pairs_are(axes: Axes, checkpoint: Checkpoint, reach: float) -> None:
-    axes.hist(margins(checkpoint), BINS, (-reach, reach), color=drawing.CHOSEN, alpha=0.6)
+    axes.hist(
+        margins(checkpoint), bins=BINS, range=(-reach, reach), color=drawing.CHOSEN, alpha=0.6
+    )
     axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
     axes.set_xlabel(r"implicit reward margin $\beta D$")
 
