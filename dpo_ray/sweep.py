@@ -104,7 +104,7 @@ def start(plan: Plan, console: Console) -> None:
 
     # Other nodes see the store, but not this user's own cache of hub models.
     shared = joins_a_cluster(plan.sweep.cluster.address)
-    inputs = check_inputs(plan.sweep, plan.store, shared)
+    inputs = check_inputs(plan.sweep, plan.store, shared, plan.folder / "judge-calls")
     from dpo_ray.stages import run_sweep
 
     run_sweep(plan, inputs, console)

@@ -1,10 +1,11 @@
 """Who decides which of two completions is better: three families of judges."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
-from dpo_ray.config.rules import STRICT
+from dpo_ray.config.model import COMMIT
+from dpo_ray.config.rules import STRICT, broken_rule
 
 BUILT_IN = ("vader",)
 
@@ -48,7 +49,7 @@ class RewardModelJudge(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Texts scored together."""
     trust_remote_code: bool = False
-    """Run the code that comes with the model."""
+    """Run the Python code that a hub model brings along; needs a revision of 40 hex digits."""
     tie: Annotated[float, Field(ge=0)] = 0.0
     """Scores that differ by no more than this are a tie."""
 
@@ -56,6 +57,17 @@ class RewardModelJudge(BaseModel):
     def title(self) -> str:
         """What people call this judge."""
         return self.model
+
+    @model_validator(mode="after")
+    def _code_is_pinned(self) -> Self:
+        if self.trust_remote_code and not COMMIT.fullmatch(self.revision or ""):
+            raise broken_rule(
+                "runs code of a hub, so revision must be a commit of 40 hex digits, "
+                f"got {self.revision or 'nothing'}",
+                "trust_remote_code",
+                "revision",
+            )
+        return self
 
 
 class LlmJudge(BaseModel):

@@ -17,6 +17,7 @@ from dpo_ray.evaluation.logps import PairLogps, pair_logps
 from dpo_ray.evaluation.rewards import Lengths, log_ratios, pair_metrics
 from dpo_ray.evaluation.sampling import Decoding, Sample, sample_completions
 from dpo_ray.evaluation.tables import completions_table, examples_table
+from dpo_ray.evaluation.win_rate import mean_interval
 from dpo_ray.ranks import Ranks
 
 Metrics = dict[str, float]
@@ -144,7 +145,8 @@ class Evaluator:
         collected = self.ranks.collect(estimates)
         blackwell = [value for batch, _ in collected for value in batch]
         drawn = [value for _, batch in collected for value in batch]
-        return {"kl": mean(blackwell), "kl_k1": mean(drawn)}
+        low, high = mean_interval(blackwell)
+        return {"kl": mean(blackwell), "kl_low": low, "kl_high": high, "kl_k1": mean(drawn)}
 
 
 def _pure(decoding: Decoding) -> Decoding:

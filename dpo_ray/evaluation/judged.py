@@ -9,7 +9,7 @@ from dpo_ray.evaluation.degeneration import mean
 from dpo_ray.evaluation.judging import Comparison, Judge, Judgement
 from dpo_ray.evaluation.length_control import length_controlled_win_rate
 from dpo_ray.evaluation.sampling import Sample
-from dpo_ray.evaluation.win_rate import win_rate
+from dpo_ray.evaluation.win_rate import mean_interval, win_rate
 from dpo_ray.ranks import Ranks
 
 
@@ -37,7 +37,12 @@ def judge_metrics(judged: Mapping[str, Sequence[Judgement]]) -> dict[str, float]
         }
         scores = [each.score for each in judgements if each.score is not None]
         if scores:
-            found[f"{prefix}{score}"] = mean(scores)
+            low, high = mean_interval(scores)
+            found |= {
+                f"{prefix}{score}": mean(scores),
+                f"{prefix}{score}_low": low,
+                f"{prefix}{score}_high": high,
+            }
         else:  # a judge that compares may fail, and may contradict itself
             failed = [float(each.outcome is None) for each in judgements]
             agreed = [float(each.consistent) for each in judgements if each.consistent is not None]

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpo_ray.config.evaluation import EvaluationConfig
-from dpo_ray.config.judging import JudgeConfig, RewardJudge
+from dpo_ray.config.judging import BUILT_IN, JudgeConfig, RewardJudge, RewardModelJudge
 from dpo_ray.evaluation.baseline import MAIN, Prompt
-from dpo_ray.evaluation.judging import Comparison, Judge, Judgement, outcome_of
+from dpo_ray.evaluation.judging import Comparison, Judge, Judgement, Judging, outcome_of
+
+if TYPE_CHECKING:
+    import torch
 
 Scorer = Callable[[Sequence[Prompt], Sequence[str]], list[float]]
 
@@ -56,13 +59,39 @@ def vader(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
     ]
 
 
-def build_judges(evaluation: EvaluationConfig) -> dict[str, Judge]:
-    """Return the sweep's judges by name; MAIN is the one behind `win_rate`."""
-    configured = {MAIN: evaluation.judge, **evaluation.further_judges}
-    return {name: _build(judge) for name, judge in configured.items()}
+def build_judges(
+    evaluation: EvaluationConfig, judging: Judging, device: "torch.device | str"
+) -> dict[str, Judge]:
+    """Return the sweep's judges by name; MAIN is the one behind `win_rate`.
+
+    Raises:
+        ConfigError: a function is not there.
+    """
+    return {
+        name: _build(name, judge, judging, device)
+        for name, judge in configured_judges(evaluation).items()
+    }
 
 
-def _build(judge: JudgeConfig) -> Judge:
-    if isinstance(judge, RewardJudge) and judge.function == "vader":
-        return ScalarJudge(vader, judge.tie)
-    raise NotImplementedError(judge.type)
+def configured_judges(evaluation: EvaluationConfig) -> dict[str, JudgeConfig]:
+    """Return all judges' settings by name."""
+    return {MAIN: evaluation.judge, **evaluation.further_judges}
+
+
+def _build(name: str, judge: JudgeConfig, judging: Judging, device: "torch.device | str") -> Judge:
+    """What only one family needs is imported for that family."""
+    if isinstance(judge, RewardJudge):
+        if judge.function in BUILT_IN:
+            return ScalarJudge(vader, judge.tie)
+        from dpo_ray.evaluation.reward_function import function_scorer
+
+        return ScalarJudge(function_scorer(judge.function), judge.tie)
+    if isinstance(judge, RewardModelJudge):
+        from dpo_ray.evaluation.reward_model import reward_model_scorer
+
+        return ScalarJudge(reward_model_scorer(judge, judging.models[name], device), judge.tie)
+    from dpo_ray.evaluation.llm_judge import build_llm_judge
+
+    assert judging.calls is not None
+    assert judging.answers is not None
+    return build_llm_judge(judge, judging.calls / (name or "judge"), judging.answers)

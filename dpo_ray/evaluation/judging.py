@@ -1,7 +1,8 @@
 """What judges are asked and what they answer, whatever they are."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from dpo_ray.evaluation.baseline import Prompt
@@ -32,6 +33,21 @@ class Judgement:
     score: float | None = None
     consistent: bool | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a sweep's judges need beside their settings.
+
+    Attributes:
+        models: the folder of each reward model, by the judge's name.
+        calls: a folder where the sweep's calls to language models are counted.
+        answers: a folder of what language models have answered, kept between sweeps.
+    """
+
+    models: Mapping[str, Path] = field(default_factory=dict)
+    calls: Path | None = None
+    answers: Path | None = None
 
 
 class Judge(Protocol):

@@ -34,6 +34,18 @@ def win_rate(results: Sequence[float]) -> WinRate:
     return WinRate(float(values.mean()), float(low), float(high))
 
 
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of a mean over prompts, by Student's t."""
+    if len(values) < 2:
+        return values[0], values[0]
+    found = np.asarray(values, dtype=float)
+    error = float(stats.sem(found))
+    if error == 0:
+        return float(found[0]), float(found[0])
+    low, high = stats.t.interval(CONFIDENCE, len(found) - 1, loc=found.mean(), scale=error)
+    return float(low), float(high)
+
+
 def _bootstrap(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[float, float]:
     result = stats.bootstrap(
         (values,),

@@ -1,7 +1,9 @@
 """What prepared results depend on, and where they therefore lie."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.cache import content_key, folder_digest
@@ -13,13 +15,19 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "generation_config.json"
 
 
 def locate_prepared(
-    cache: Path, sweep: SweepConfig, rows: Path, model: Path, split: Split = "validation"
+    cache: Path,
+    sweep: SweepConfig,
+    rows: Path,
+    model: Path,
+    split: Split = "validation",
+    judges: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Derive the entries' folders from content: what is not named here cannot matter.
 
     `rows` is the entry of checked rows, `model` the reference's folder. Beta, learning rate,
     rank, seed and loss are absent on purpose: the reference's scores do not depend on them, so
-    one preparation serves a whole sweep and the next night's. `split`: whose prompts are answered.
+    one preparation serves a whole sweep and the next night's. `split`: whose prompts are answered;
+    `judges`: the identity of each, see `evaluation.judge_identity`.
     """
     tokens = locate_tokens(cache, sweep, rows, model)
     evaluation, held = sweep.evaluation, sweep.model
@@ -38,8 +46,7 @@ def locate_prepared(
             "decoding": decoding | {"batch_size": evaluation.batch_size},
         }
     )
-    judges = evaluation.model_dump(include={"judge", "further_judges"})
-    judged = content_key({"completions": completions, "judges": judges})
+    judged = content_key({"completions": completions, "judges": dict(judges or {})})
     return Prepared(
         tokens=tokens,
         scores=cache / f"scores-{scores}",

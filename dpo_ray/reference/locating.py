@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpo_ray.config.judging import RewardModelJudge
 from dpo_ray.config.model import COMMIT, HUB_ID, ModelConfig
 from dpo_ray.data.weights import check_weights
 from dpo_ray.errors import ConfigError
 from dpo_ray.reference.gguf import conversion_of, converted, gguf_file
 from dpo_ray.reference.model import model_folder
 
+JUDGE = "evaluation.judge"
 CODE = "auto_map"
 """The key under which a model's own files name Python code that comes with it."""
 
@@ -54,7 +56,27 @@ def folder_if_there(config: ModelConfig, cache: Path) -> Path | None:
     return _snapshot(config, cache) if _is_on_hub(config) else model_folder(config.name)
 
 
-def refuse_own_code(folder: Path, trusted: bool) -> None:
+def locate_reward_model(judge: RewardModelJudge, cache: Path, shared: bool = False) -> Path:
+    """Find or download a judge's model, as `locate_model` does for the one that is aligned.
+
+    Raises:
+        ConfigError: there is no such model, or it is one that is not read.
+    """
+    here = Path(judge.model).expanduser()
+    if HUB_ID.fullmatch(judge.model) and (judge.revision is not None or not here.is_dir()):
+        name, revision, trusted = judge.model, judge.revision, judge.trust_remote_code
+        pinned = ModelConfig(name=name, revision=revision, trust_remote_code=trusted)
+        return _downloaded(pinned, cache, shared, JUDGE).folder
+    if not (here / "config.json").is_file() or not list(here.glob("*.safetensors")):
+        raise ConfigError(
+            f"{JUDGE}.model must be a folder with config.json and *.safetensors, or a hub id "
+            f"(organisation/name), got {judge.model!r}"
+        )
+    refuse_own_code(here, trusted=False, of=JUDGE)
+    return here.resolve()
+
+
+def refuse_own_code(folder: Path, trusted: bool, of: str = "model") -> None:
     """Refuse a model that brings Python code along, unless it is `trusted` to run.
 
     Trust is given to one commit of a hub model, so a local folder's code never runs.
@@ -65,9 +87,9 @@ def refuse_own_code(folder: Path, trusted: bool) -> None:
     for file in (folder / "config.json", folder / "tokenizer_config.json"):
         if not trusted and file.is_file() and CODE in _json(file):
             raise ConfigError(
-                f"model.name: {file} names Python code of its own ({CODE}), which runs only for a "
-                "hub model with model.trust_remote_code: true and model.revision, a commit of 40 "
-                "hex digits; never from a local folder"
+                f"{of}: {file} names Python code of its own ({CODE}), which runs only for a hub "
+                f"model with {of}.trust_remote_code: true and {of}.revision, a commit of 40 hex "
+                "digits; never from a local folder"
             )
 
 
@@ -84,13 +106,13 @@ def _is_on_hub(config: ModelConfig) -> bool:
     return HUB_ID.fullmatch(config.name) is not None and not here
 
 
-def _downloaded(config: ModelConfig, cache: Path, shared: bool) -> LocatedModel:
+def _downloaded(config: ModelConfig, cache: Path, shared: bool, of: str = "model") -> LocatedModel:
     from dpo_ray.data.hub import download_model, resolve_commit
 
     commit = resolve_commit(config.name, config.revision, "model")
     store = cache / "hub" if shared else None
     folder = download_model(config.name, commit, store, with_code=config.trust_remote_code)
-    refuse_own_code(folder, trusted=config.trust_remote_code)
+    refuse_own_code(folder, trusted=config.trust_remote_code, of=of)
     return LocatedModel(folder, commit)
 
 

@@ -11,12 +11,15 @@ from dpo_ray.tracking.wording import number, with_interval
 _HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
 
 
-def confirmation_table(state: SweepState) -> Table | None:
-    """Return the table, best mean first, the reference last; None where nothing was confirmed."""
+def confirmation_table(state: SweepState, wide: bool = True) -> Table | None:
+    """Return the table, best mean first, the reference last; None where nothing was confirmed.
+
+    Not `wide`, it leaves out the configurations, which stand in the ranking, p and spread.
+    """
     planned = state.confirmation
     if planned is None or not state.confirmed:
         return None
-    metric, names = compared_metric(state.objective[0]), list(state.parameters)
+    metric, names = compared_metric(state.objective[0]), list(state.parameters) if wide else []
     found = list(state.confirmed.values())
     seeds = len(planned.seeds)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
@@ -24,31 +27,35 @@ def confirmation_table(state: SweepState) -> Table | None:
     table.padding = (0, 1, 0, 0)
     table.add_column("trial", no_wrap=True)
     headings = [*(_HEADINGS.get(name, name) for name in names), "step", f"{_words(metric)} [95 %]"]
-    for heading in [*headings, "against default", "p", "seed sd", "optimism", "KL"]:
+    extra = ["p", "seed sd"] if wide else []
+    for heading in [*headings, "against default", *extra, "optimism", "KL"]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     order = sorted(found, key=lambda each: -each.metrics.get(f"confirm/{metric}", 0.0))
     for each in order:
-        table.add_row(*_cells(state, each, metric, names), style=_style(state, each))
+        table.add_row(*_cells(state, each, metric, names, wide), style=_style(state, each))
     reference = with_interval(planned.reference, metric)
     blank = [""] * len(names)
-    table.add_row("ref", *blank, "", reference, "", "", "", "", "0.00", "reference", style="dim")
+    cells = ["ref", *blank, "", reference, "", *("" for _ in extra), "", "0.00", "reference"]
+    table.add_row(*cells, style="dim")
     return table
 
 
-def _cells(state: SweepState, each: CandidateConfirmed, metric: str, names: list[str]) -> list[str]:
+def _cells(
+    state: SweepState, each: CandidateConfirmed, metric: str, names: list[str], wide: bool
+) -> list[str]:
     assert state.confirmation is not None
     tried = state.confirmation.candidates[each.candidate]
     metrics = {name.replace("confirm/", "eval/", 1): v for name, v in each.metrics.items()}
     scale = 100 if is_share(metric) else 1
+    extra = [_decimals(metrics, name, 3) for name in ("against_default_p", "seed_spread")]
     return [
         trial_name(tried.trial),
         *(number(tried.params.get(name, "")) for name in names),
         f"{tried.step}/{tried.total_steps}",
         with_interval(metrics, metric),
         _lead(metrics, scale),
-        _decimals(metrics, "against_default_p", 3),
-        _decimals(metrics, "seed_spread", 3),
+        *(extra if wide else []),
         _signed(metrics, "optimism", scale),
         _decimals(metrics, "kl", 2),
         _marks(state, each, tried.is_default),
@@ -81,7 +88,7 @@ def _decimals(metrics: Metrics, name: str, digits: int) -> str:
 def _marks(state: SweepState, each: CandidateConfirmed, is_default: bool) -> str:
     champion = state.verdict is not None and state.verdict.champion == each.candidate
     failed = int(each.metrics.get("confirm/failed_seeds", 0))
-    marks = ["champion"] * champion + ["default"] * is_default
+    marks = ["confirmed"] * champion + ["default"] * is_default
     return ", ".join([*marks, *[f"{failed} failed"] * bool(failed)])
 
 

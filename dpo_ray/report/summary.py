@@ -14,6 +14,7 @@ from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
+from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.earlier import OVERVIEW
 from dpo_ray.tracking.mlflow_server import database_file
@@ -22,6 +23,8 @@ from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
 from dpo_ray.tracking.wording import configuration, duration, number, with_interval
 
+WIDE = 100
+"""Columns from which tables have room between and for everything."""
 _HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
 
 
@@ -34,8 +37,8 @@ def print_summary(
     """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short."""
     rows = rank(state)
     console.print()
-    console.print(ranking_table(state, rows, wide=console.width >= 100))
-    confirmed = confirmation_table(state)
+    console.print(ranking_table(state, rows, wide=console.width >= WIDE))
+    confirmed = confirmation_table(state, wide=console.width >= WIDE)
     if confirmed is not None:
         console.print()
         console.print(confirmed)
@@ -143,7 +146,8 @@ def _best(state: SweepState, rows: list[RankedRow]) -> list[str]:
     score = with_interval(best.metrics, metric)
     early = "" if best.step == best.trial.total_steps else f", stopped at step {best.step}"
     what = f"{best.name}, {configuration(best.trial.params)}{early}"
-    return [f"Best by {_rule(state)}: {what}: {score}."]
+    where = " of the search" if state.verdict else ""
+    return [f"Best{where} by {_rule(state)}: {what}: {score}."]
 
 
 def _rule(state: SweepState) -> str:
@@ -167,7 +171,7 @@ def _saved(best: RankedRow, trial: TrialRow) -> dict[str, str | None]:
 def _places(
     state: SweepState, rows: list[RankedRow], uri: str, experiment: str | None
 ) -> list[str]:
-    best = best_of(rows)
+    best = recommended(state, rows)
     saved = {} if best is None or best.trial is None else _saved(best, best.trial)
     places = [f"{label}{folder}" for label, folder in saved.items() if folder]
     overview = state.own_file(OVERVIEW)

@@ -1,13 +1,16 @@
 """What may be concluded from a sweep, and what may not, in sentences."""
 
-from math import log
+from collections.abc import Iterator
+from math import inf, log
 from typing import Any
 
+from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.report.ranking import RankedRow
+from dpo_ray.report.recommended import recommended
 from dpo_ray.tracking.candidates import candidates
 from dpo_ray.tracking.flags import flags, uneven
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
 from dpo_ray.tracking.wording import number, with_interval
 
 _EDGE = 0.02
@@ -19,13 +22,35 @@ def verdict(state: SweepState, rows: list[RankedRow]) -> list[str]:
     best = next((row for row in rows if row.is_best), None)
     if best is None or best.trial is None:
         return ["No trial completed, so nothing is ranked first."]
-    said = [f"Confirmed: {state.verdict.verdict}."] if state.verdict else []
+    used = recommended(state, rows) or best
+    assert used.trial is not None
+    said = _unconfirmed(state, best, rows) if state.verdict is None else _confirmed(state)
     return [
-        *(said or _unconfirmed(state, best, rows)),
-        *(f"{best.name}: {flag}." for flag in flags(best.trial.rungs)),
+        *said,
+        *(f"{used.name}: {flag}." for flag in flags(used.trial.rungs)),
         *uneven(state.reference),
-        *edges(best.trial, state.parameters),
+        *edges(used.trial, state.parameters),
     ]
+
+
+def _confirmed(state: SweepState) -> Iterator[str]:
+    """The confirmation's sentence, and why the highest mean is not what it recommends."""
+    verdict, planned = state.verdict, state.confirmation
+    assert verdict is not None
+    yield f"Confirmed: {verdict.verdict}."
+    if verdict.champion is None or planned is None:
+        return
+    metric = f"confirm/{compared_metric(state.objective[0])}"
+    values = {index: each.metrics for index, each in state.confirmed.items()}
+    best = max(values, key=lambda index: values[index].get(metric, -inf))
+    champion = values[verdict.champion]
+    if best != verdict.champion and "confirm/kl" in champion and "confirm/kl" in values[best]:
+        names = [trial_name(planned.candidates[i].trial) for i in (verdict.champion, best)]
+        yield (
+            f"{names[0]} is recommended, not {names[1]}: within one standard error of the best "
+            f"mean the nearest to the reference is taken, KL {champion['confirm/kl']:.2f} instead "
+            f"of {values[best]['confirm/kl']:.2f} nats."
+        )
 
 
 def _unconfirmed(state: SweepState, best: RankedRow, rows: list[RankedRow]) -> list[str]:

@@ -1,15 +1,20 @@
 """What a sweep starts from, checked before anything is created or anything heavy imported."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.pairs import Pairs, read_pairs
 from dpo_ray.data.split import Split
 from dpo_ray.data.texts import write_texts
+from dpo_ray.evaluation.judging import Judging
 from dpo_ray.reference.keys import locate_prepared
 from dpo_ray.reference.locating import locate_model
+from dpo_ray.search.judges import FoundJudges, find_judges
 from dpo_ray.training.jobs import ModelSpec, Preparation
+
+ANSWERS = "judge-answers"
+"""Folder of the cache with what language models have answered."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,24 @@ class Inputs:
     cache: Path
     texts: Path | None = None
     """What the reference is fine-tuned on, if it is."""
+    judges: FoundJudges = field(default_factory=FoundJudges)
+    calls: Path | None = None
+    """Where this sweep's calls to language models that judge are counted."""
 
 
-def check_inputs(sweep: SweepConfig, store: Path, shared: bool = False) -> Inputs:
-    """Read and check data, texts and model. `shared`: other nodes must see the model's files, too.
+def check_inputs(
+    sweep: SweepConfig, store: Path, shared: bool = False, calls: Path | None = None
+) -> Inputs:
+    """Read and check data, texts, model and judges.
+
+    `shared`: other nodes must see the models' files, too. `calls`: see `Inputs`.
 
     Raises:
         DataError: rows or texts that cannot be trained on.
-        ConfigError: no such model.
+        ConfigError: no such model, or no such judge.
     """
     cache = store / "cache"
+    judges = find_judges(sweep.evaluation, cache, shared)
     located = locate_model(sweep.model, cache, shared)
     pairs = read_pairs(sweep.data, cache)
     held, sft = sweep.model, sweep.reference.sft
@@ -40,7 +53,7 @@ def check_inputs(sweep: SweepConfig, store: Path, shared: bool = False) -> Input
     spec = ModelSpec(
         located.folder, held.dtype, held.attention, held.quantization, held.trust_remote_code
     )
-    return Inputs(pairs, spec, located.revision, cache, texts)
+    return Inputs(pairs, spec, located.revision, cache, texts, judges, calls)
 
 
 def preparation(
@@ -55,7 +68,10 @@ def preparation(
     return Preparation(
         model=model,
         rows=inputs.pairs.folder,
-        prepared=locate_prepared(inputs.cache, sweep, inputs.pairs.folder, model.folder, split),
+        prepared=locate_prepared(
+            inputs.cache, sweep, inputs.pairs.folder, model.folder, split, inputs.judges.identities
+        ),
         data=sweep.data,
         evaluation=sweep.evaluation,
+        judging=Judging(inputs.judges.models, inputs.calls, inputs.cache / ANSWERS),
     )

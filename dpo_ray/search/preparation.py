@@ -151,6 +151,7 @@ def trial_template(
         evaluation=shared.evaluation,
         max_length=sweep.data.max_length,
         folder=folder / "trials",
+        judging=shared.judging,
         node_cache=node_cache,
     )
 

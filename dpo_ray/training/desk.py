@@ -91,7 +91,7 @@ class Desk:
                 seed=settings.seed + 2 + job.stream,
                 batch_size=settings.batch_size,
             ),
-            judges=build_judges(settings),
+            judges=build_judges(settings, job.judging, self.device),
             tokenizer=tokenizer,
             collator=collator_for(tokenizer, job.max_length),
             ranks=self.ranks,

@@ -11,6 +11,7 @@ from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
 from dpo_ray.data.shards import Shard
+from dpo_ray.evaluation.judging import Judging
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 Origin = Literal["control", "startup", "sampler", "confirmation"]
@@ -45,6 +46,7 @@ class Preparation:
     prepared: Prepared
     data: DataConfig
     evaluation: EvaluationConfig
+    judging: Judging = field(default_factory=Judging)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class TrialJob:
     evaluation: EvaluationConfig
     max_length: int
     folder: Path
+    judging: Judging = field(default_factory=Judging)
+    """What the judges need beside their settings."""
     node_cache: Path | None = None
     """Where this node keeps its own copy of what is prepared; None reads it where it lies."""
     evaluate: bool = True

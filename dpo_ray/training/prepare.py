@@ -2,7 +2,7 @@
 
 import time
 
-from dpo_ray.errors import DataError, DpoRayError
+from dpo_ray.errors import DataError, DpoRayError, JudgingFailed
 from dpo_ray.evaluation.judges import build_judges
 from dpo_ray.evaluation.sampling import Decoding
 from dpo_ray.reference.completions import (
@@ -35,11 +35,11 @@ def run_preparation(job: ShardJob | JoinJob, desk: Desk) -> Outcome:
 
 
 def _join(job: JoinJob, desk: Desk) -> int:
-    problem = None
+    problem: DpoRayError | None = None
     if desk.ranks.first:
         try:
-            join(job)
-        except DataError as error:
+            join(job, desk)
+        except (DataError, JudgingFailed) as error:
             problem = error
     # Agreed before it is raised: ranks that wait in a collective would wait for ever.
     if (agreed := desk.ranks.agree(problem)) is not None:
@@ -91,11 +91,12 @@ def do_shard(job: ShardJob, desk: Desk) -> int:
     return 0
 
 
-def join(job: JoinJob) -> None:
+def join(job: JoinJob, desk: Desk) -> None:
     """Make a stage's entry of its shards; on one rank only.
 
     Raises:
         DataError: a split is left without rows, or a finding whose action is stop.
+        JudgingFailed: the judges cannot be asked about the reference's own completions.
     """
     shared, prepared = job.preparation, job.preparation.prepared
     match job.stage:
@@ -110,7 +111,7 @@ def join(job: JoinJob) -> None:
                 prepared,
                 shared.rows,
                 count=shared.evaluation.prompts,
-                judges=build_judges(shared.evaluation),
+                judges=build_judges(shared.evaluation, shared.judging, desk.device),
             )
 
 

@@ -67,7 +67,8 @@ def test_every_number_has_its_one_name(metrics):
     assert set(metrics) == {
         f"eval/{name}"
         for name in (
-            "win_rate", "win_rate_low", "win_rate_high", "gold_reward", "kl", "kl_k1",
+            "win_rate", "win_rate_low", "win_rate_high", "gold_reward", "gold_reward_low",
+            "gold_reward_high", "kl", "kl_low", "kl_high", "kl_k1",
             "logratio_margin", "rewards/margins", "rewards/chosen", "rewards/rejected",
             "accuracy", "logps/chosen", "logps/rejected", "logratio/chosen", "logratio/rejected",
             "displacement/both_falling", "displacement/chosen_falling", "dpo_weight/mean",

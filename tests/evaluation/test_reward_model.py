@@ -144,6 +144,14 @@ def test_it_is_loaded_once_for_all_trials(tmp_path, plain):
     assert scores(folder, plain, batch_size=2) == pytest.approx(first, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["llama", "bert"])
+def test_training_draws_the_same_numbers_as_without_it(tmp_path, plain, kind):
+    folder = made(tmp_path, kind)
+    before = torch.get_rng_state()
+    scores(folder, plain)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_precision_is_as_asked(tmp_path, plain):
     folder = made(tmp_path)
     full, half = (scores(folder, plain, dtype=dtype) for dtype in ("float32", "bfloat16"))

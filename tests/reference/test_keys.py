@@ -8,18 +8,17 @@ import pytest
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.reference.keys import locate_prepared
 from dpo_ray.reference.model import model_folder
+from dpo_ray.search.judges import find_judges
 
 ROWS = Path("cache/rows-0")
 ENTRIES = ("tokens", "scores", "completions", "judged")
 
 
 def located(rows: Path = ROWS, folder: Path | None = None, **sections: object) -> list[Path]:
-    found = locate_prepared(
-        Path("cache"),
-        SweepConfig.model_validate(sections),
-        rows,
-        folder or model_folder("embedded"),
-    )
+    sweep = SweepConfig.model_validate(sections)
+    judges = find_judges(sweep.evaluation, Path("cache"), shared=True).identities
+    model = folder or model_folder("embedded")
+    found = locate_prepared(Path("cache"), sweep, rows, model, judges=judges)
     return list(found.entries.values())
 
 
@@ -94,5 +93,38 @@ def test_completions_depend_on_how_they_are_drawn(section):
     assert changed(evaluation=section) == ["completions", "judged"]
 
 
-def test_only_the_verdicts_depend_on_the_judge():
-    assert changed(evaluation={"judge": {"type": "reward", "tie": 0.1}}) == ["judged"]
+LLM = {"type": "llm", "model": "a", "url": "http://127.0.0.1:1/v1/chat/completions"}
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        {"type": "reward", "tie": 0.1},
+        {"type": "reward", "function": "tests.reference.rewards:shout"},
+        LLM,
+    ],
+)
+def test_only_the_verdicts_depend_on_the_judge(judge):
+    assert changed(evaluation={"judge": judge}) == ["judged"]
+    assert changed(evaluation={"further_judges": {"other": judge}}) == ["judged"]
+
+
+def keys_of(judge: dict[str, object]) -> Path:
+    return located(evaluation={"judge": judge})[-1]
+
+
+def test_a_model_that_judges_is_told_by_what_it_is_asked_and_not_by_how_fast():
+    assert keys_of(LLM) != keys_of(LLM | {"question": "Which one is ruder?"})
+    assert keys_of(LLM) != keys_of(LLM | {"model": "b"})
+    assert keys_of(LLM) == keys_of(LLM | {"concurrency": 2, "max_calls": 7, "timeout_s": 1})
+
+
+def test_a_reward_model_is_told_by_its_bytes_and_not_by_its_place(tmp_path):
+    def judged_by(folder: Path) -> Path:
+        return keys_of({"type": "reward_model", "model": str(folder)})
+
+    one, two = (shutil.copytree(model_folder("embedded"), tmp_path / name) for name in "ab")
+    assert judged_by(one) == judged_by(two)
+    with (two / "model.safetensors").open("ab") as stream:
+        stream.write(b"\0")
+    assert judged_by(one) != judged_by(two)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ CURVE = "0.6"
 """Grey of what is known without a measurement."""
 CHOSEN, REJECTED = "#0072B2", "#D55E00"
 DPI = 160
+SYMBOL, LETTER = 0.62, 0.068
+"""Inches that a legend takes for an entry, and for each of its letters."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,11 @@ def quiet_grid(axes: Axes) -> None:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """Put one legend under all panels, from the labels of `axes`."""
+    """Put one legend under all panels, from the labels of `axes`, in as many lines as it needs."""
     handles, labels = axes.get_legend_handles_labels()
+    inches = sum(SYMBOL + LETTER * len(label) for label in labels)
+    lines = max(1, ceil(inches / figure.get_figwidth()))
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=max(len(labels), 1), frameon=False,
-        columnspacing=1.6,
+        handles, labels, loc="outside lower center", ncols=max(1, ceil(len(labels) / lines)),
+        frameon=False, columnspacing=1.6,
     )  # fmt: skip

@@ -40,7 +40,8 @@ def margin_trap(state: SweepState, trial: TrialRow, found: Sequence[Checkpoint])
     for end in (low, high):
         left.annotate(
             f"{mean_margin(gaps, end):.3g} at {number(end)}", (end, mean_margin(gaps, end)),
-            (0, -14), textcoords="offset points", ha="left" if end == low else "right", va="top",
+            (8, -4) if end == low else (-10, 2), textcoords="offset points",
+            ha="left" if end == low else "right", va="top" if end == low else "bottom",
         )  # fmt: skip
     _panel(right, betas, [float(gaps.mean())] * len(betas), drawing.CHOSEN)
     right.set_title("logratio_margin, mean: D itself, nats", **drawing.TITLE)
