@@ -142,8 +142,12 @@ def _rows(source: str, limit: int | None) -> list[dict[str, Any]]:
 
 
 def _quiet() -> None:
+    import warnings
+
     import transformers
 
+    # peft 0.21 and trl 1.16 ask transformers 5.23 by a deprecated name.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 

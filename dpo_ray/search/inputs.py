@@ -14,7 +14,7 @@ from dpo_ray.search.judges import FoundJudges, find_judges
 from dpo_ray.training.jobs import ModelSpec, Preparation
 
 ANSWERS = "judge-answers"
-"""Folder of the cache with what language models have answered."""
+"""Folder of the store with what language models have answered: paid for, so no cache to prune."""
 
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ def preparation(
         ),
         data=sweep.data,
         evaluation=sweep.evaluation,
-        judging=Judging(inputs.judges.models, inputs.calls, inputs.cache / ANSWERS),
+        judging=Judging(inputs.judges.models, inputs.calls, inputs.cache.parent / ANSWERS),
     )

@@ -7,11 +7,14 @@ from trl import DPOTrainer
 
 from dpo_ray.data.prepared import load_scored
 from dpo_ray.data.split import split_of
-from dpo_ray.evaluation.logps import collator_for, pair_logps
+from dpo_ray.evaluation.logps import PairLogps, collator_for, pair_logps
+from dpo_ray.evaluation.rewards import Lengths, pair_metrics
 from dpo_ray.reference.model import load_model, load_tokenizer, scoring_head
 from dpo_ray.training.dpo import build_trainer, dpo_arguments, lora_config
 
 STEPS = 20
+EVALUATED = 64
+"""Whole batches only: TRL takes the mean of batch means."""
 NAMES = ("loss", "rewards/margins", "rewards/chosen", "grad_norm")
 
 
@@ -33,6 +36,7 @@ def stock(job):
         model=load_model(job.model.folder, "float32", torch.device("cpu")),
         args=arguments(job),
         train_dataset=rows,
+        eval_dataset=rows.select(range(EVALUATED)),
         processing_class=load_tokenizer(job.model.folder),
         peft_config=lora_config(job.training),
     )
@@ -51,6 +55,25 @@ def test_scores_taken_in_the_same_batches_give_the_same_bits(job, stock):
     ours = train(job, rows)
     for name in NAMES:
         assert history(ours, name) == history(stock, name)
+
+
+def test_evaluated_on_whole_batches_rewards_and_loss_are_trls(job, stock):
+    theirs = stock.evaluate()
+    rows = load_scored(job.prepared, "train").select(range(EVALUATED)).to_list()
+    collator = collator_for(load_tokenizer(job.model.folder), job.max_length)
+    model = stock.model.eval()
+    policy = pair_logps(model, rows, collator, torch.device("cpu"))
+    reference = PairLogps(
+        torch.tensor([row["ref_chosen_logps"] for row in rows]),
+        torch.tensor([row["ref_rejected_logps"] for row in rows]),
+    )
+    lengths = Lengths(torch.ones(EVALUATED), torch.ones(EVALUATED))
+    ours = pair_metrics(policy, reference, job.training.beta, lengths)
+    names = ("loss", "rewards/chosen", "rewards/rejected", "rewards/margins")
+    for name in names:
+        assert ours[name] == pytest.approx(theirs[f"eval_{name}"], abs=1e-5)
+    assert ours["accuracy"] == pytest.approx(theirs["eval_rewards/accuracies"], abs=1e-5)
+    assert abs(ours["rewards/margins"]) > 1e-2
 
 
 def arguments(job):
