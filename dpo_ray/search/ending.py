@@ -7,6 +7,7 @@ from dpo_ray.errors import (
     DataError,
     DpoRayError,
     Interrupted,
+    JudgingFailed,
     ReferenceMismatch,
     TooManyFailures,
 )
@@ -16,6 +17,7 @@ FATAL: dict[Fatal, type[DpoRayError]] = {
     "reference": ReferenceMismatch,
     "workers": ClusterUnreachable,
     "data": DataError,
+    "judges": JudgingFailed,
 }
 
 

@@ -15,8 +15,9 @@ from dpo_ray.evaluation.judging import Judging
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 Origin = Literal["control", "startup", "sampler", "confirmation"]
-Fatal = Literal["reference", "workers", "data"]
-"""Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few."""
+Fatal = Literal["reference", "workers", "data", "judges"]
+"""Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few, its
+judges cannot judge the reference itself."""
 Verdict = Literal["continue", "stop", "cancel"]
 """continue: train on; stop: a rung's decision; cancel: the sweep is ending."""
 

@@ -15,7 +15,7 @@ from dpo_ray.reference.scores import join_scores, write_score_shard
 from dpo_ray.reference.token_report import Dropping
 from dpo_ray.reference.tokens import join_tokens, write_token_shard
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import JoinJob, Outcome, Preparation, ShardJob
+from dpo_ray.training.jobs import Fatal, JoinJob, Outcome, Preparation, ShardJob
 from dpo_ray.training.trial import describe
 
 
@@ -25,7 +25,8 @@ def run_preparation(job: ShardJob | JoinJob, desk: Desk) -> Outcome:
     try:
         forwards = do_shard(job, desk) if isinstance(job, ShardJob) else _join(job, desk)
     except DpoRayError as error:
-        return Outcome("FAILED", str(error), fatal="data")
+        fatal: Fatal = "judges" if isinstance(error, JudgingFailed) else "data"
+        return Outcome("FAILED", str(error), fatal=fatal)
     except Exception as error:
         if desk.ranks.world > 1:
             raise  # the other ranks may be in a collective: only a new group is safe
