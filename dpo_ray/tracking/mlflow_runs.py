@@ -6,6 +6,7 @@ from functools import partial
 
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.data_lines import data_lines
+from dpo_ray.tracking.flags import flags
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key, RunBook
 from dpo_ray.tracking.mlflow_note import note
 from dpo_ray.tracking.mlflow_texts import (
@@ -162,7 +163,10 @@ class SweepRuns:
 
     def _ending(self, record: TrialEnded) -> list[Call]:
         """The status comes last: a run that reads FINISHED is complete."""
-        tags = _end_tags(record, self._state.row(record.trial).reason)
+        trial = self._state.row(record.trial)
+        tags = _end_tags(record, trial.reason)
+        if signs := flags(trial.rungs):
+            tags["trial.flags"] = "; ".join(signs)
         return [
             partial(self._book.hold, record.trial, record.metrics, record.step, record.time),
             partial(self._book.flush, record.trial),

@@ -1,10 +1,18 @@
 """Judges are found, or refused in words, before anything starts."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from dpo_ray.config.evaluation import EvaluationConfig
-from dpo_ray.errors import ConfigError
+from dpo_ray.data.prepared import reference_metrics_of
+from dpo_ray.errors import ConfigError, JudgingFailed
+from dpo_ray.search.inputs import check_inputs, preparation
 from dpo_ray.search.judges import find_judges
+from dpo_ray.search.preparation import Screen, prepare
+from dpo_ray.training.in_process import InProcess
+from tests.evaluation.llm_server import failing, longer, running_llm
 
 LLM = {
     "type": "llm",
@@ -56,3 +64,35 @@ def test_a_reward_models_own_code_never_runs_from_a_folder(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"evaluation\.judge: .* names Python code of its own"):
         find(tmp_path, {"type": "reward_model", "model": str(tmp_path)})
+
+
+def prepared_by(url: str, small_plan, tmp_path, number: int):
+    """Judge the reference against itself in a store of its own, but for the answers."""
+    judge = f"{{type: llm, model: judge, url: '{url}', retries: 0}}"
+    plan = small_plan(f"evaluation.judge={judge}", f"evaluation.seed={1000 + number // 2}")
+    inputs = check_inputs(plan.sweep, plan.store, calls=tmp_path / f"calls-{number}")
+    shared = preparation(inputs, plan.sweep)
+    judging = replace(shared.judging, answers=tmp_path / "answers")
+    prepare(replace(shared, judging=judging), InProcess(), Screen())
+    return shared
+
+
+def test_judges_that_cannot_judge_the_reference_end_the_sweep_in_words(small_plan, tmp_path):
+    with (
+        running_llm(lambda question: failing(500)) as llm,
+        pytest.raises(JudgingFailed, match=r"comparisons could not be judged .* answered 500"),
+    ):
+        prepared_by(llm.url, small_plan, tmp_path, 0)
+
+
+def test_the_reference_is_judged_once_and_no_call_is_made_twice(small_plan, tmp_path):
+    with running_llm(longer) as llm:
+        shared = prepared_by(llm.url, small_plan, tmp_path, 2)
+        calls = len(llm.calls)
+        assert (tmp_path / "calls-2" / "judge").stat().st_size == calls > 0
+        metrics = reference_metrics_of(shared.prepared)
+        assert metrics["eval/judge_consistency"] == 1.0
+        assert "eval/gold_reward" not in metrics
+        shutil.rmtree(shared.prepared.judged)
+        prepared_by(llm.url, small_plan, tmp_path, 3)
+        assert len(llm.calls) == calls

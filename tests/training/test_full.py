@@ -161,9 +161,9 @@ def test_the_saved_model_is_complete_and_is_the_trained_one(full_job, desk, mail
     job = full_job(tmp_path)
     outcome = run_trial(job, 1, desk, mailbox)
     assert outcome.model == str(job.folder / "model")
-    steps = [f"step-{step:05d}" for _, step, *_ in mailbox.rungs]
+    steps = [f"step-{step:05d}" for step, *_ in mailbox.rungs]
     assert sorted(path.name for path in job.folder.iterdir()) == ["model", *steps]
-    assert read_card(job.folder / "model").step == mailbox.rungs[-1][1]
+    assert read_card(job.folder / "model").step == mailbox.rungs[-1][0]
     model = AutoModelForCausalLM.from_pretrained(outcome.model)
     base = AutoModelForCausalLM.from_pretrained(job.model.folder)
     assert model.generation_config.eos_token_id == base.generation_config.eos_token_id

@@ -96,5 +96,5 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     lines = max(1, ceil(inches / figure.get_figwidth()))
     figure.legend(
         handles, labels, loc="outside lower center", ncols=max(1, ceil(len(labels) / lines)),
-        frameon=False, columnspacing=1.6,
+        frameon=False, columnspacing=1.6, labelspacing=0.9,
     )  # fmt: skip
