@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from dpo_ray.data.trial_files import COMPLETIONS, checkpoint_folder
 from dpo_ray.errors import DpoRayError
 from dpo_ray.report.figures import Picture, sweep_pictures, trial_pictures
 from dpo_ray.report.ranking import RankedRow, best_of, rank
+from dpo_ray.report.recommended import recommended
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import ArtifactWritten, SweepEnded
 from dpo_ray.tracking.state import SweepState, fold
@@ -40,10 +42,15 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
 
 
 def _pictures(state: SweepState, rows: list[RankedRow], folder: Path) -> Iterator[Picture]:
-    """The sweep's own, and those of the two trials that are compared: the best and the default."""
-    if best_of(rows) is None:
+    """The sweep's own, what the recommended policy wrote, and the pictures of the trials that are
+    compared: the search's best, what is recommended, and the default."""
+    used = recommended(state, rows)
+    if used is None or used.trial is None:
         return
     yield from sweep_pictures(state, folder)
-    for row in rows:
-        if row.trial is not None and (row.is_best or row.is_control):
-            yield from trial_pictures(state, folder, row.trial.number)
+    wrote = checkpoint_folder(Path(used.trial.folder), used.step) / COMPLETIONS
+    if wrote.is_file():
+        yield Picture(wrote, folder="", table=True)
+    compared = {row.trial.number for row in rows if row.trial and (row.is_best or row.is_control)}
+    for number in sorted(compared | {used.trial.number}):
+        yield from trial_pictures(state, folder, number)

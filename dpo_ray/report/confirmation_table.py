@@ -8,7 +8,7 @@ from dpo_ray.tracking.records import CandidateConfirmed, Metrics
 from dpo_ray.tracking.state import SweepState, trial_name
 from dpo_ray.tracking.wording import number, with_interval
 
-_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
+_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 
 
 def confirmation_table(state: SweepState, wide: bool = True) -> Table | None:

@@ -25,7 +25,7 @@ from dpo_ray.tracking.wording import configuration, duration, number, with_inter
 
 WIDE = 100
 """Columns from which tables have room between and for everything."""
-_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
+_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 
 
 def print_summary(

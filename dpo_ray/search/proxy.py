@@ -38,24 +38,31 @@ class ProxyTrial(tune.Trainable):
     Imports no torch, so it costs a hundredth of a CPU and no cold start. One result per rung,
     then one marked `repeat` that says the trial is done; a failed trial raises. Whether to go
     on after a rung is told to the slot by the driver's recorder, once it stands in the journal.
+
+    The training begins with the first `step`, not with `setup`: Tune sets up an actor for a trial
+    and throws it away again where another one comes free first (`_maybe_reuse_cached_actor` in
+    ray/tune/execution/tune_controller.py). Begun twice, a trial would hold two slots for ever.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin the first configuration."""
+        """Take note of the first configuration."""
         self._slot: Any = None
         self._last: dict[str, Any] = {}
         self._objectives: list[dict[str, Any]] = config["objectives"]
         self._leases: Any = ray.get_actor(config["leases"])
-        self._begin(config)
+        self._next: dict[str, Any] | None = config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next configuration in this same actor."""
+        """Take note of the next configuration in this same actor."""
         self._leave()
-        self._begin(new_config)
+        self._next = new_config
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait for the next rung or the end."""
+        """Begin where nothing has begun yet, and wait for the next rung or the end."""
+        if self._next is not None:
+            self._begin(self._next)
+            self._next = None
         turn: Turn = ray.get(self._slot.next_turn.remote())
         if turn.outcome is None:
             self._last = self._result(turn)

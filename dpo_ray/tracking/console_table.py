@@ -19,7 +19,7 @@ _STYLES = {
     "KILLED": "magenta",
 }
 _WORDS = {"RUNNING": "running", "COMPLETED": "done", "STOPPED": "stopped"}
-_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank"}
+_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 _BAR = 8
 
 
