@@ -13,6 +13,7 @@ from dpo_ray.config.redaction import HIDDEN, redact_text
 from dpo_ray.data.retrying import TRANSIENT_STATUS, causes
 from dpo_ray.errors import JudgingFailed
 from dpo_ray.evaluation.call_ledger import CallLedger
+from dpo_ray.evaluation.judge_refusals import named, refusal_of, said
 
 OPTIONAL = {
     "temperature": ("temperature",),
@@ -65,9 +66,9 @@ class Endpoint:
         known = {name: value for name, value in payload.items() if name not in self._unknown}
         response = self._post(known | {"model": self._settings.model})
         if response.status_code in (400, 422):
-            said = response.text.lower()
+            answer = response.text.lower()
             for name in OPTIONAL.keys() & known.keys():
-                if any(words in said for words in OPTIONAL[name]):
+                if any(words in answer for words in OPTIONAL[name]):
                     self._unknown.add(name)
                     return self.send(payload)
         choice = {"message": {"role": "assistant", "content": self._text_of(response)}}
@@ -100,8 +101,8 @@ class Endpoint:
             innermost = self._scrub(str(list(causes(error))[-1]))
             lasting = isinstance(error, ValueError | requests.exceptions.SSLError)
             raise Unanswered(f"no connection: {innermost}", again=not lasting) from None
-        if rule := _refusal(response.status_code, self._settings):
-            self._refusal = f"{redact_text(rule)}{_said(response, self._scrub)}"
+        if rule := refusal_of(response.status_code, self._settings):
+            self._refusal = f"{redact_text(rule)}{said(response, self._scrub)}"
             raise JudgingFailed(self._refusal)
         return response
 
@@ -110,8 +111,8 @@ class Endpoint:
         if status != HTTPStatus.OK:
             # What a busy server says differs from call to call; what it refuses matters.
             again = status >= 500 or status in TRANSIENT_STATUS
-            said = "" if again else _said(response, self._scrub)
-            reason = f"the endpoint answered {_named(status)}{said}"
+            words = "" if again else said(response, self._scrub)
+            reason = f"the endpoint answered {named(status)}{words}"
             raise Unanswered(reason, again, response)
         try:
             text = response.json()["choices"][0]["message"]["content"]
@@ -158,37 +159,3 @@ def _scrubber(key: str) -> Callable[[str], str]:
         return redact_text(text.replace(key, HIDDEN) if key else text)
 
     return scrub
-
-
-def _refusal(status: int, settings: LlmJudge) -> str | None:
-    """Return the rule that makes every further call useless, in words; None for other answers."""
-    variable = settings.api_key_env
-    rules = {
-        401: f"evaluation.judge.api_key_env: the endpoint must accept the key in {variable}"
-        if variable
-        else "evaluation.judge.api_key_env must name a variable with a key: the endpoint wants one",
-        403: f"the endpoint must allow this key to use the model {settings.model}",
-        404: f"evaluation.judge.url must be the whole address of chat completions, and "
-        f"evaluation.judge.model one that is served there, got {settings.url} and {settings.model}",
-    }
-    if 300 <= status < 400:
-        rules[status] = f"evaluation.judge.url must be an address that answers, got {settings.url}"
-    return f"{rules[status]}; it answered {_named(status)}" if status in rules else None
-
-
-def _named(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _said(response: requests.Response, scrub: Callable[[str], str]) -> str:
-    """Return the first line of an error's message as `: message`, empty where there is none."""
-    try:
-        error = response.json()["error"]
-        text = error["message"] if isinstance(error, dict) else error
-    except (ValueError, LookupError, TypeError):
-        text = response.text
-    line = next(iter(scrub(str(text)).strip().splitlines()), "")[:200]
-    return f": {line}" if line else ""

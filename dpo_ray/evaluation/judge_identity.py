@@ -6,7 +6,7 @@ from typing import Any
 
 from dpo_ray.config.judging import BUILT_IN, JudgeConfig, RewardJudge, RewardModelJudge
 from dpo_ray.data.cache import folder_digest
-from dpo_ray.evaluation.reward_function import function_digest
+from dpo_ray.evaluation.function_lookup import function_digest
 
 
 def identity(judge: JudgeConfig, model: Path | None = None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import torch
 from dpo_ray.errors import ConfigError, JudgingFailed
 from dpo_ray.evaluation import reward_function
 from dpo_ray.evaluation.baseline import Prompt
-from dpo_ray.evaluation.reward_function import function_digest, function_scorer, locate_function
+from dpo_ray.evaluation.function_lookup import function_digest, locate_function
+from dpo_ray.evaluation.reward_function import function_scorer
 
 PLAIN = [Prompt(3, [], "Hi", "Hi", "yes", "no"), Prompt(8, [], "Bye", "Bye", "so", "long")]
 TURN = [{"role": "user", "content": "Hi"}]

@@ -3,7 +3,14 @@
 import pytest
 
 from dpo_ray.report.ranking import rank
+from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import edges, verdict
+from dpo_ray.tracking.records import (
+    Candidate,
+    CandidateConfirmed,
+    ConfirmationPlanned,
+    Confirmed,
+)
 
 
 def said(state) -> str:
@@ -77,3 +84,51 @@ def test_a_logarithmic_range_is_measured_on_its_own_scale(state, rate, end):
 
 def test_choices_have_no_ends(state):
     assert edges(state.trials[2], {"lora_rank": state.parameters["lora_rank"]}) == []
+
+
+def confirmed(state, champion, *, kls=(2.0, 3.0, 1.0), means=(0.70, 0.72, 0.60)):
+    """Trials 10 and 2 and the default, tried again."""
+    tried = [
+        Candidate(
+            trial=trial, step=step, fraction=step / 60, total_steps=60, is_default=trial == 0,
+            params=state.trials[trial].params, metrics={},
+        )
+        for trial, step in ((10, 30), (2, 60), (0, 60))
+    ]  # fmt: skip
+    state.apply(ConfirmationPlanned(candidates=tried, seeds=[1, 2], prompts=99, reference={}))
+    for number, (kl, mean) in enumerate(zip(kls, means, strict=True)):
+        metrics = {"confirm/win_rate": mean, "confirm/kl": kl}
+        state.apply(CandidateConfirmed(candidate=number, metrics=metrics))
+    state.apply(Confirmed(champion=champion, verdict="t10 beats the default"))
+    return recommended(state, rank(state))
+
+
+def test_the_champion_is_recommended_at_its_own_checkpoint(state):
+    row = confirmed(state, 0)
+    assert (row.name, row.step) == ("t10", 30)
+    assert row.metrics == state.trials[10].rungs[1].metrics
+
+
+def test_where_nothing_beats_the_default_it_is_recommended_itself(state):
+    row = confirmed(state, None)
+    assert (row.name, row.step) == ("t00", 60)
+
+
+def test_without_a_confirmation_the_best_of_the_search_is_recommended(state):
+    assert recommended(state, rank(state)).name == "t10"
+
+
+def test_a_confirmed_sweep_says_so_first_and_why_not_the_highest_mean(state):
+    confirmed(state, 0)
+    first, second, *others = verdict(state, rank(state))
+    assert first == "Confirmed: t10 beats the default."
+    assert second == (
+        "t10 is recommended, not t02: within one standard error of the best mean the nearest to "
+        "the reference is taken, KL 2.00 instead of 3.00 nats."
+    )
+    assert not any("optimistic" in text for text in others)
+
+
+def test_the_highest_mean_needs_no_reason(state):
+    confirmed(state, 1)
+    assert "is recommended, not" not in said(state)
