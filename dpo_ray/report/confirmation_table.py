@@ -6,9 +6,7 @@ from rich.table import Table
 from dpo_ray.evaluation.answer_columns import compared_metric, is_share
 from dpo_ray.tracking.records import CandidateConfirmed, Metrics
 from dpo_ray.tracking.state import SweepState, trial_name
-from dpo_ray.tracking.wording import number, with_interval
-
-_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
+from dpo_ray.tracking.wording import HEADINGS, number, with_interval
 
 
 def confirmation_table(state: SweepState, wide: bool = True) -> Table | None:
@@ -26,7 +24,7 @@ def confirmation_table(state: SweepState, wide: bool = True) -> Table | None:
     table.title = f"Confirmed on {seeds} fresh seeds and {planned.prompts:,} unseen prompts"
     table.padding = (0, 1, 0, 0)
     table.add_column("trial", no_wrap=True)
-    headings = [*(_HEADINGS.get(name, name) for name in names), "step", f"{_words(metric)} [95 %]"]
+    headings = [*(HEADINGS.get(name, name) for name in names), "step", f"{_words(metric)} [95 %]"]
     extra = ["p", "seed sd"] if wide else []
     for heading in [*headings, "against default", *extra, "optimism", "KL"]:
         table.add_column(heading, justify="right", no_wrap=True)

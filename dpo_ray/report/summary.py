@@ -21,11 +21,10 @@ from dpo_ray.tracking.mlflow_server import database_file
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
-from dpo_ray.tracking.wording import configuration, duration, number, with_interval
+from dpo_ray.tracking.wording import HEADINGS, configuration, duration, number, with_interval
 
 WIDE = 100
 """Columns from which tables have room between and for everything."""
-_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 
 
 def print_summary(
@@ -58,7 +57,7 @@ def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -
     table.padding = (0, 1, 0, 0) if wide else (0, 0, 0, 0)
     table.add_column("#", justify="right")
     table.add_column("trial", no_wrap=True)
-    headings = [*(_HEADINGS.get(name, name) for name in names), *extra]
+    headings = [*(HEADINGS.get(name, name) for name in names), *extra]
     for heading in [*headings, "win rate [95 %]", "KL", "margin", "step"]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")

@@ -9,7 +9,7 @@ from dpo_ray.tracking.confirm_lines import again
 from dpo_ray.tracking.progress import confirmation_progress, leader, progress
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState, TrialRow
-from dpo_ray.tracking.wording import duration, number, with_interval
+from dpo_ray.tracking.wording import HEADINGS, duration, number, with_interval
 
 _STYLES = {
     "RUNNING": "cyan",
@@ -19,7 +19,6 @@ _STYLES = {
     "KILLED": "magenta",
 }
 _WORDS = {"RUNNING": "running", "COMPLETED": "done", "STOPPED": "stopped"}
-_HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 _BAR = 8
 
 
@@ -33,7 +32,7 @@ def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
     grid.padding = (0, 1, 0, 0)
     grid.add_column("trial", no_wrap=True)
     for name in names:
-        grid.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
+        grid.add_column(HEADINGS.get(name, name), justify="right", no_wrap=True)
     for heading in ("step", "win rate [95 %]" if wide else "win [95 %]", "KL", "margin"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("status")  # the one column that may be cut, see _cells

@@ -6,6 +6,8 @@ from math import isfinite
 from dpo_ray.tracking.records import Params
 from dpo_ray.tracking.state import TrialRow
 
+HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
+"""Short names of parameters above a table's columns."""
 _SHORT = {"beta": "beta ", "lora_rank": "r", "learning_rate": "lr "}
 
 
