@@ -1,122 +1,22 @@
 """Everything about a run but the question: the second of the two files people write."""
 
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, model_validator
 
+from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.config.confirm import ConfirmConfig
 from dpo_ray.config.data import DataConfig
 from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.config.model import ModelConfig
 from dpo_ray.config.objective import LOWER_IS_BETTER, METRICS, ObjectiveConfig, Objectives
 from dpo_ray.config.reference import ReferenceConfig
+from dpo_ray.config.resources import ClusterConfig, ResourcesConfig
 from dpo_ray.config.rules import STRICT, broken_rule
+from dpo_ray.config.search import SearchConfig
+from dpo_ray.config.tracking import TrackingConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.config.wording import did_you_mean, show
-
-TRACKING_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
-
-
-class SchedulerConfig(BaseModel):
-    """When a trial is stopped before its last step."""
-
-    model_config = STRICT
-
-    type: Literal["asha", "none"] = "asha"
-    """asha: at each rung only the better part goes on; none: every trial runs to its end."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 2
-    """Of so many trials at a rung, one goes on."""
-    grace_trials: Annotated[int, Field(ge=1)] = 4
-    """So many trials pass a rung before it stops any: fewer say little about what is good."""
-
-
-class SearchConfig(BaseModel):
-    """How configurations are chosen."""
-
-    model_config = STRICT
-
-    sampler: Literal["tpe", "random"] = "tpe"
-    """tpe learns from the trials before; random does not."""
-    trials: Annotated[int, Field(ge=1)] = 12
-    """Configurations in all, the control trial included."""
-    concurrent: Annotated[int, Field(ge=1)] = 2
-    """Trials that run at the same time, each in its own slot."""
-    n_startup: Annotated[int, Field(ge=0)] = 4
-    """Finished trials before tpe replaces random draws."""
-    scheduler: SchedulerConfig = SchedulerConfig()
-    """The rule of early stopping."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Of the sampler."""
-
-
-class ResourcesConfig(BaseModel):
-    """What one slot, so one running trial, may use."""
-
-    model_config = STRICT
-
-    workers: Annotated[int, Field(ge=1)] = 1
-    """Ray Train workers that share each batch."""
-    cpus_per_worker: Annotated[float, Field(gt=0)] = 0.9
-    """CPUs of a worker; 0.9 lets two slots and their proxies fit on 2 CPUs."""
-    gpus_per_worker: Annotated[float, Field(ge=0)] | None = None
-    """GPUs of a worker; not set: a whole one where there are enough, else none."""
-
-    @model_validator(mode="after")
-    def _gpus_can_be_shared_so(self) -> Self:
-        gpus = self.gpus_per_worker or 0.0
-        if gpus > 1 and gpus % 1:
-            raise broken_rule(f"above 1 it must be a whole number, got {gpus}", "gpus_per_worker")
-        if 0 < gpus < 1 and self.workers > 1:
-            raise broken_rule(
-                f"a part of a GPU works with workers=1 only, got {gpus} and workers={self.workers}",
-                "gpus_per_worker",
-                "workers",
-            )
-        return self
-
-
-class BudgetConfig(BaseModel):
-    """When the sweep gives up."""
-
-    model_config = STRICT
-
-    failures: Annotated[int, Field(ge=1)] = 5
-    """Failed trials that end the sweep; those that evaluation.limits failed do not count."""
-
-
-class TrackingConfig(BaseModel):
-    """Where MLflow shows the sweep."""
-
-    model_config = STRICT
-
-    uri: str | None = None
-    """An MLflow server or database; not set: a SQLite file in the store."""
-    experiment: Annotated[str, Field(min_length=1, max_length=250)] = "dpo-ray"
-    """The MLflow experiment of the sweep's runs."""
-
-    @model_validator(mode="after")
-    def _uri_is_a_server_or_database(self) -> Self:
-        scheme, colon, rest = (self.uri or "").partition("://")
-        known = scheme.partition("+")[0] in TRACKING_SCHEMES  # postgresql+psycopg2 names a driver
-        if self.uri is not None and not (known and colon and rest):
-            raise broken_rule(
-                f"must be the URL of a server or a database, got {show(self.uri)}; "
-                f"allowed: {', '.join(f'{scheme}://' for scheme in TRACKING_SCHEMES)}",
-                "uri",
-            )
-        return self
-
-
-class ClusterConfig(BaseModel):
-    """Where the sweep runs."""
-
-    model_config = STRICT
-
-    address: Annotated[str, Field(min_length=1)] | None = None
-    """A Ray cluster; not set: this machine."""
-    node_cache: Annotated[str, Field(min_length=1)] | None = None
-    """Folder on a node's own disk that prepared data is copied to once; not set: below the node's
-    temporary folder on a joined cluster, and no copy on this machine alone."""
 
 
 class SweepConfig(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from dpo_ray.config.sweep import SchedulerConfig
+from dpo_ray.config.scheduler import SchedulerConfig
 from dpo_ray.search.study import PROPOSAL
 
 

@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from dpo_ray.config.sweep import SearchConfig
+from dpo_ray.config.search import SearchConfig
 
 PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import FIFOScheduler
 
-from dpo_ray.config.sweep import SchedulerConfig
+from dpo_ray.config.scheduler import SchedulerConfig
 from dpo_ray.search.schedulers import RungASHA, make_scheduler
 from dpo_ray.search.study import PROPOSAL
 

@@ -7,8 +7,8 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
-from dpo_ray.config.sweep import SearchConfig
 from dpo_ray.search.distributions import distributions
 from dpo_ray.search.study import PROPOSAL, StudySearch, make_sampler
 

@@ -1,0 +1,20 @@
+"""When a trial is stopped before its last step."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from dpo_ray.config.rules import STRICT
+
+
+class SchedulerConfig(BaseModel):
+    """When a trial is stopped before its last step."""
+
+    model_config = STRICT
+
+    type: Literal["asha", "none"] = "asha"
+    """asha: at each rung only the better part goes on; none: every trial runs to its end."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 2
+    """Of so many trials at a rung, one goes on."""
+    grace_trials: Annotated[int, Field(ge=1)] = 4
+    """So many trials pass a rung before it stops any: fewer say little about what is good."""
