@@ -163,8 +163,10 @@ def _saved(best: RankedRow, trial: TrialRow) -> dict[str, str | None]:
     """Where the weights of the checkpoint lie that is best: of a model only the last is kept."""
     if best.step == trial.step:
         return {"Adapter:  ": trial.adapter, "Model:    ": trial.model}
-    adapter = checkpoint_folder(Path(trial.folder), best.step) / ADAPTER
-    return {"Adapter:  ": None if trial.model else str(adapter)}
+    if trial.model is not None:
+        last = f"{trial.model} (its last step, {trial.step}: of whole models no other is kept)"
+        return {"Model:    ": last}
+    return {"Adapter:  ": str(checkpoint_folder(Path(trial.folder), best.step) / ADAPTER)}
 
 
 def _places(

@@ -11,6 +11,8 @@ import mlflow
 import pytest
 
 from dpo_ray.data.report import DataReport
+from dpo_ray.report.ranking import rank
+from dpo_ray.report.recommended import recommended
 from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import fold
@@ -41,14 +43,19 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, s
     assert statuses.count("STOPPED") >= 2
     assert set(statuses) <= {"COMPLETED", "STOPPED"}
     assert [row.origin for row in state.trials.values()].count("sampler") >= 6
-    best = state.trials[state.ended.best]
-    assert best.metrics["eval/win_rate_low"] > 0.6
-    assert Path(best.adapter, "adapter_model.safetensors").is_file()
-    for text in ("default", "reference", "mlflow ui", best.adapter, "95 %"):
+    used = recommended(state, rank(state))
+    assert used.metrics["eval/win_rate_low"] > 0.6
+    folder = Path(used.trial.folder)
+    last = used.step == used.trial.total_steps
+    adapter = (folder if last else folder / f"step-{used.step:05d}") / "adapter"
+    assert (adapter / "adapter_model.safetensors").is_file()
+    for text in ("default", "reference", "mlflow ui", f"Adapter:  {adapter}\n", "95 %"):
         assert text in done.screen
+    assert state.verdict.champion is not None
+    assert state.confirmed[state.verdict.champion].metrics["confirm/against_default_low"] > 0
 
     client, parent, children = runs_of(store, "shipped")
-    assert len(children) == 12
+    assert len(children) == 12 + 12
     assert {run.info.status for run in [parent, *children]} == {"FINISHED"}
     keys = [{key for key in child.data.metrics if key.startswith("eval/")} for child in children]
     assert all(each == keys[0] for each in keys)
