@@ -84,10 +84,11 @@ def refuse_own_code(folder: Path, trusted: bool, of: str = "model") -> None:
     Raises:
         ConfigError: its configuration names such code.
     """
+    named = f"{of}.model" if of == JUDGE else f"{of}.name"
     for file in (folder / "config.json", folder / "tokenizer_config.json"):
         if not trusted and file.is_file() and CODE in _json(file):
             raise ConfigError(
-                f"{of}: {file} names Python code of its own ({CODE}), which runs only for a hub "
+                f"{named}: {file} names Python code of its own ({CODE}), which runs only for a hub "
                 f"model with {of}.trust_remote_code: true and {of}.revision, a commit of 40 hex "
                 "digits; never from a local folder"
             )

@@ -62,7 +62,9 @@ def test_a_key_is_looked_for_where_it_is_used_and_stands_nowhere(tmp_path, monke
 def test_a_reward_models_own_code_never_runs_from_a_folder(tmp_path):
     (tmp_path / "config.json").write_text('{"auto_map": {"AutoModel": "evil.Model"}}')
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"evaluation\.judge: .* names Python code of its own"):
+    with pytest.raises(
+        ConfigError, match=r"evaluation\.judge\.model: .* names Python code of its own"
+    ):
         find(tmp_path, {"type": "reward_model", "model": str(tmp_path)})
 
 
