@@ -32,6 +32,9 @@ class LimitsConfig(BaseModel):
     hardly ever write such text, and on the embedded language it is word salad."""
     max_kl: Annotated[float, Field(gt=0)] | None = None
     """KL from the reference, nats a completion."""
+    min_movement: Annotated[float, Field(gt=0)] | None = 1e-5
+    """Mean |D| of the pairs, nats, at a rung after warm-up: below it the policy is still the
+    reference, and the learning rate does nothing."""
 
 
 class EvaluationConfig(BaseModel):

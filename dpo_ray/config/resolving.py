@@ -50,6 +50,7 @@ REFUSED = {
     "gradient_accumulation": _NO_EFFECT,
     "gradient_checkpointing": _NO_EFFECT,
     "logging_steps": _NO_EFFECT,
+    "checkpoint_steps": _NO_EFFECT,
     "mode": "the two want learning rates a factor of ten apart, and memory too; run two sweeps",
     "target_modules": "its choices would be lists, and a choice is one value",
     "lora_dropout": "TRL sets every dropout of the policy to 0",

@@ -95,6 +95,9 @@ class TrainingConfig(BaseModel):
     """Recompute activations in the backward pass: less memory, more time."""
     logging_steps: Annotated[int, Field(ge=1)] = 5
     """Optimizer steps between two lines of training metrics."""
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps between two checkpoints that an interrupted trial goes on from, beside those
+    at its rungs; not set: at the rungs only."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Order of the pairs and first weights of the adapter."""
 

@@ -12,6 +12,8 @@ class Started:
     job: TrialJob
     slot: str
     total_steps: int
+    step: int = 0
+    """Where an interrupted trial goes on from."""
 
 
 @dataclass(frozen=True)

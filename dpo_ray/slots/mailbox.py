@@ -141,13 +141,15 @@ class SlotMailbox:
             return Handed()
         return Handed(self._job_id, self._job)
 
-    async def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
+    async def started(
+        self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
+    ) -> None:
         """Note the start, once."""
         if self._started:
             return
         self._started = True
         if isinstance(self._job, TrialJob):
-            await self._publish(Started(self._job, self.name, total_steps))
+            await self._publish(Started(self._job, self.name, total_steps, step))
         elif isinstance(self._job, SftJob):
             await self._publish(SftStarted(self._job, self.name, total_steps, texts or Texts()))
 

@@ -20,8 +20,10 @@ class RemoteMailbox:
     def next_job(self, last: int) -> Handed:
         return ray.get(self._slot.next_job.remote(last))  # type: ignore[no-any-return]
 
-    def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
-        self._slot.started.remote(job_id, total_steps, texts)
+    def started(
+        self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
+    ) -> None:
+        self._slot.started.remote(job_id, total_steps, texts, step)
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         self._slot.log.remote(job_id, step, metrics)

@@ -10,9 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 TrialState = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 """COMPLETED ran all steps, STOPPED was ended at a rung, FAILED broke, KILLED was interrupted."""
-Origin = Literal["control", "startup", "sampler", "confirmation"]
-"""Who proposed a configuration: the sweep's own values, a random start-up draw, the sampler, or the
-confirmation, which tries a candidate of the search again."""
+Origin = Literal["control", "try_first", "warm_start", "grid", "startup", "sampler", "confirmation"]
+"""Who proposed a configuration: the sweep's own values, the list the sweep file gives, an older
+sweep's best, the grid, a random start-up draw, the sampler, or the confirmation, which tries a
+candidate of the search again."""
 CONFIRMATIONS = 10_000
 """Confirmation trials count from here, so that a search can always go on counting its own."""
 Metrics = dict[str, float]

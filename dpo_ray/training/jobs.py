@@ -14,7 +14,7 @@ from dpo_ray.data.shards import Shard
 from dpo_ray.evaluation.judging import Judging
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
-Origin = Literal["control", "startup", "sampler", "confirmation"]
+Origin = Literal["control", "try_first", "warm_start", "grid", "startup", "sampler", "confirmation"]
 Fatal = Literal["reference", "workers", "data", "judges"]
 """Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few, its
 judges cannot judge the reference itself."""
@@ -111,6 +111,17 @@ class TrialJob:
     its own."""
     confirms: int | None = None
     """Number of the candidate that is tried again; None for a trial of the search."""
+    resume: bool = False
+    """Go on from the trial's last whole checkpoint, if it has one; else what its folder holds of an
+    earlier life is not looked at."""
+    seen_log: int = -1
+    """The last step whose training metrics the journal has; none up to it are told again."""
+    seen_rung: int = -1
+    """The last step whose evaluation the journal has, likewise."""
+    trial_s: float | None = None
+    """Seconds after which it fails as a timeout."""
+    silent_s: float | None = None
+    """Seconds without a sign of progress after which it hangs."""
 
     def configured(self, trial: int, params: Mapping[str, Any], origin: Origin) -> "TrialJob":
         """Return the job of one configuration: this one's training with `params` put in."""
@@ -190,8 +201,13 @@ class Mailbox(Protocol):
         """Wait a while for a job with an id above `last`."""
         ...
 
-    def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
-        """Say that training begins, how long it will be, and on which texts if it is an SFT."""
+    def started(
+        self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
+    ) -> None:
+        """Say that training begins, how long it will be, and on which texts if it is an SFT.
+
+        `step`: where it goes on from, if it was interrupted before.
+        """
         ...
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:

@@ -15,7 +15,7 @@ TRAINING = (
     "beta, learning_rate, mode, lora_rank, lora_alpha, target_modules, loss_type, "
     "example_weight, label_smoothing, max_steps, epochs, batch_size, gradient_accumulation, "
     "lr_scheduler, warmup, weight_decay, "
-    "max_grad_norm, gradient_checkpointing, logging_steps, seed"
+    "max_grad_norm, gradient_checkpointing, logging_steps, checkpoint_steps, seed"
 )
 LOSSES = (
     "sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot, aot_unpaired, "

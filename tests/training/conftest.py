@@ -31,7 +31,9 @@ class InProcessMailbox:
     def next_job(self, last: int) -> Handed:
         return Handed(closed=True)
 
-    def started(self, job_id: int, total_steps: int, texts: Texts | None = None) -> None:
+    def started(
+        self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
+    ) -> None:
         self.total_steps, self.texts = total_steps, texts
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
