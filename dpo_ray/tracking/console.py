@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -101,6 +101,12 @@ class SweepConsole:
                 self._print(text, record.time, block=isinstance(record, DataChecked))
         except Exception:
             _log.debug("the console could not show %s", record.kind, exc_info=True)
+
+    def catch_up(self, records: Iterable[AnyRecord]) -> None:
+        """Take in what an earlier process has journaled, without a word about each."""
+        with self._lock:
+            for record in records:
+                self._state.apply(record)
 
     def stage(self, text: str) -> None:
         """Say what begins now: `Starting Ray ...`."""

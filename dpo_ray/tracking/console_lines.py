@@ -18,8 +18,11 @@ from dpo_ray.tracking.records import (
     RungDecided,
     SweepEnded,
     SweepPlanned,
+    SweepResumed,
     TrialEnded,
+    TrialResumed,
     TrialStarted,
+    WarmStarted,
 )
 from dpo_ray.tracking.sft_lines import sft_line
 from dpo_ray.tracking.state import SweepState
@@ -36,6 +39,14 @@ def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
     match record:
         case SweepPlanned():
             return f"sweep {record.name}: {total} trials"
+        case SweepResumed():
+            return _goes_on(state, total)
+        case WarmStarted():
+            return record.note
+        case TrialResumed():
+            row = state.row(record.trial)
+            again = "begins again" if record.step == 0 else f"goes on after step {record.step}"
+            return f"{row.name} {again}: {configuration(row.params)}"
         case ReferenceStarted() | ReferenceMetrics() | ReferenceEnded():
             return sft_line(state.sft, record) if state.sft else None
         case DataChecked():
@@ -58,6 +69,15 @@ def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
         case SweepEnded():
             return f"sweep ended with exit code {record.exit_code}: {record.reason}"
     return None
+
+
+def _goes_on(state: SweepState, total: int) -> str:
+    """`sweep NAME goes on: 5 of 12 trials are done, 2 were interrupted`."""
+    rows = list(state.trials.values())
+    cut = sum(row.status in ("RUNNING", "KILLED") for row in rows)
+    name = state.plan.name if state.plan else ""
+    interrupted = f", {cut} were interrupted" if cut else ""
+    return f"sweep {name} goes on: {len(rows) - cut} of {total} trials are done{interrupted}"
 
 
 def numbers(metrics: Metrics) -> str:

@@ -93,7 +93,7 @@ def _searched(state: SweepState) -> list[str]:
 def _cells(
     row: TrialRow, names: list[str], wide: bool, marks: list[str], now: float
 ) -> list[Text | str]:
-    seconds = now - row.started if row.status == "RUNNING" else row.seconds
+    seconds = row.before + now - row.started if row.status == "RUNNING" else row.seconds
     step = f"{row.step}/{row.total_steps}"
     return [
         row.name,

@@ -36,6 +36,21 @@ class Journal:
         _sync_folder(path.parent)
         return cls(path, descriptor)
 
+    @classmethod
+    def reopen(cls, path: Path) -> "Journal":
+        """Open an earlier process's journal to go on with it; a torn last line is cut off.
+
+        The caller holds the sweep's lock.
+
+        Raises:
+            CorruptJournal: damage before the last line.
+        """
+        records, size = read_onwards(path, offset=0, first_seq=0)
+        journal = cls(path, os.open(path, os.O_WRONLY | os.O_APPEND))
+        os.ftruncate(journal._descriptor, size)
+        journal._next_seq, journal._size = len(records), size
+        return journal
+
     def append(self, record: AnyRecord, sync: bool = True) -> AnyRecord:
         """Write one line and return the record with its `seq` and `time`.
 

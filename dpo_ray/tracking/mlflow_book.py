@@ -78,6 +78,10 @@ class RunBook:
             self.upload(key, path, folder)
             self.tag(key, {tag: path})
 
+    def reopen(self, key: Key) -> None:
+        """Show a run as running again: what was interrupted goes on."""
+        self._writer.reopen(self.runs[key])
+
     def close(self, key: Key, status: str, time: float) -> None:
         """Set the run's final status and when it ended."""
         self._writer.close(self.runs[key], status, time)

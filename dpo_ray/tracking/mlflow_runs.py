@@ -29,9 +29,12 @@ from dpo_ray.tracking.records import (
     RungReached,
     SweepEnded,
     SweepPlanned,
+    SweepResumed,
     TrainMetrics,
     TrialEnded,
+    TrialResumed,
     TrialStarted,
+    WarmStarted,
 )
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.wording import run_name
@@ -67,6 +70,13 @@ class SweepRuns:
         match record:
             case SweepPlanned():
                 return [partial(self._open_parent, record), self._write_plan, self._write_note]
+            case SweepResumed():
+                return [partial(self._book.reopen, None), self._write_plan, self._write_note]
+            case WarmStarted(sweep=sweep, note=note):
+                tags = {"warm_start.sweep": sweep, "warm_start.note": note}
+                return [partial(self._book.tag, None, tags)]
+            case TrialResumed():
+                return [partial(self._book.reopen, record.trial)]
             case ReferenceStarted():
                 return [partial(self._open_reference, record), self._write_sft, self._write_note]
             case ReferenceMetrics(metrics=metrics, step=step, time=time):

@@ -77,6 +77,10 @@ class RunWriter:
         send = self._client.log_artifacts if whole else self._client.log_artifact
         send(run, path, folder or None)
 
+    def reopen(self, run: str) -> None:
+        """Set the run's status back to RUNNING."""
+        self._client.update_run(run, status="RUNNING")
+
     def close(self, run: str, status: str, time: float) -> None:
         """Set the run's final status, FINISHED, FAILED or KILLED, and when it ended."""
         self._client.set_terminated(run, status, end_time=_milliseconds(time))

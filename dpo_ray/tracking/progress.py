@@ -33,16 +33,26 @@ def progress(state: SweepState, total: int, now: float) -> Progress:
     A trial stopped early counts as a whole one: the sweep will not come back to it. Preparing
     is part of `elapsed_s` and not of the rate.
     """
-    ended = sum(row.status != "RUNNING" for row in state.trials.values())
-    running = state.with_status("RUNNING")
-    done = ended + sum(row.step / max(row.total_steps, 1) for row in running)
-    began = min((row.started for row in state.trials.values()), default=now)
-    searching = max(now - began, 0.0)
-    per_minute = 60 * ended / searching if ended and searching else None
-    remaining = searching * (total - done) / done if 0.25 <= done < total else None
-    elapsed = max(now - (state.plan.time if state.plan else began), 0.0)
+    rows = list(state.trials.values())
+    ended = sum(row.status != "RUNNING" for row in rows)
+    began, earlier = _this_life(state, rows, now)
+    running = sum(row.step / max(row.total_steps, 1) for row in rows if row.status == "RUNNING")
+    here, searching = ended - earlier, max(now - began, 0.0)
+    done = here + running
+    per_minute = 60 * here / searching if here and searching else None
+    left = total - earlier - done
+    remaining = searching * left / done if done >= 0.25 and left > 0 else None
+    elapsed = max(now - (state.lives[-1].began if state.lives else began), 0.0)
     then = "to the confirmation" if state.confirms else "left"
     return Progress(ended, total, elapsed, per_minute, remaining, then)
+
+
+def _this_life(state: SweepState, rows: list[TrialRow], now: float) -> tuple[float, int]:
+    """Return when this process's first trial began, and how many trials had ended before."""
+    life = state.resumed
+    here = [row.started for row in rows if row.started >= life]
+    earlier = sum(row.ended is not None and row.ended < life for row in rows)
+    return min(here, default=now), earlier
 
 
 def confirmation_progress(state: SweepState, now: float) -> Progress:
@@ -51,14 +61,16 @@ def confirmation_progress(state: SweepState, now: float) -> Progress:
     steps = [] if planned is None else [each.step for each in planned.candidates]
     seeds = 0 if planned is None else len(planned.seeds)
     whole = max(seeds * sum(steps), 1)
-    done = sum(steps[row.confirms or 0] if row.status != "RUNNING" else row.step for row in rows)
+    here = [row for row in rows if row.started >= state.resumed]
+    before = sum(steps[row.confirms or 0] for row in rows if row not in here)
+    done = sum(steps[row.confirms or 0] if row.status != "RUNNING" else row.step for row in here)
     ended = sum(row.status != "RUNNING" for row in rows)
-    gone = max(now - min((row.started for row in rows), default=now), 0.0)
-    share = done / whole
+    gone = max(now - min((row.started for row in here), default=now), 0.0)
+    share = done / max(whole - before, 1)
     return Progress(
         ended=ended,
         total=seeds * len(steps),
-        elapsed_s=max(now - (state.plan.time if state.plan else now), 0.0),
+        elapsed_s=max(now - (state.lives[-1].began if state.lives else now), 0.0),
         per_minute=60 * ended / gone if ended and gone else None,
         remaining_s=gone * (1 - share) / share if 0.05 <= share < 1 else None,
         then="left",

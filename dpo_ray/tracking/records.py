@@ -50,6 +50,51 @@ class SweepPlanned(Record):
     versions: dict[str, str]
 
 
+class SweepResumed(Record):
+    """The same sweep goes on, in another process; of its plan the parts that may change are new."""
+
+    kind: Literal["resumed"] = "resumed"
+    plan: dict[str, Any]
+    host: str
+    pid: int
+    versions: dict[str, str]
+
+
+class WarmTrial(BaseModel):
+    """A finished trial of an older sweep, in this sweep's terms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    params: Params
+    state: Literal["COMPLETED", "STOPPED"]
+    values: list[float]
+    """Of the objectives, at the trial's last rung."""
+    rungs: dict[int, float] = {}
+    """The first objective by step."""
+
+
+class WarmStarted(Record):
+    """What another sweep has taught this one; `note` says what was taken and what was not."""
+
+    kind: Literal["warm_started"] = "warm_started"
+    sweep: str
+    trials: list[WarmTrial]
+    configs: list[Params]
+    """Its best, which run again early in this sweep."""
+    note: Reason
+
+
+class SlotsOpened(Record):
+    """Slots hold their resources from here to the end of the run."""
+
+    kind: Literal["slots"] = "slots"
+    slots: int
+    workers: int
+    """Of each slot."""
+    gpus: float
+    """Held by all of them together."""
+
+
 class DataChecked(Record):
     """The pairs were read, checked and tokenized; `report` is a `data.report.DataReport`."""
 
@@ -128,6 +173,16 @@ class TrialStarted(Record):
     seed: int | None = None
 
 
+class TrialResumed(Record):
+    """An interrupted trial goes on after `step`, whose checkpoint was its last whole one."""
+
+    kind: Literal["trial_resumed"] = "trial_resumed"
+    trial: int
+    slot: str
+    step: int
+    total_steps: int
+
+
 class TrainMetrics(Record):
     """TRL's own metrics of one logging step, under `train/`."""
 
@@ -155,6 +210,8 @@ class RungDecided(Record):
     step: int
     action: Literal["continue", "stop"]
     reason: Reason
+    spared: bool = False
+    """It would have gone on whatever its value was."""
 
 
 class TrialEnded(Record):
@@ -249,12 +306,16 @@ class SweepEnded(Record):
 
 AnyRecord = Annotated[
     SweepPlanned
+    | SweepResumed
+    | WarmStarted
+    | SlotsOpened
     | DataChecked
     | ReferenceStarted
     | ReferenceMetrics
     | ReferenceEnded
     | Prepared
     | TrialStarted
+    | TrialResumed
     | TrainMetrics
     | RungReached
     | RungDecided

@@ -21,12 +21,16 @@ from dpo_ray.tracking.records import (
     ReferenceStarted,
     RungDecided,
     RungReached,
+    SlotsOpened,
     SweepEnded,
     SweepPlanned,
+    SweepResumed,
     TrainMetrics,
     TrialEnded,
+    TrialResumed,
     TrialStarted,
     TrialState,
+    WarmStarted,
 )
 
 
@@ -50,6 +54,7 @@ class TrialRow:
     metrics: Metrics = field(default_factory=dict)
     train: Metrics = field(default_factory=dict)
     rungs: list[RungReached] = field(default_factory=list)
+    decisions: list[RungDecided] = field(default_factory=list)
     reason: str = ""
     by_limits: bool = False
     """Failed by a limit of the evaluation, not by a fault."""
@@ -58,7 +63,13 @@ class TrialRow:
     """Saved instead of an adapter where all weights were trained."""
     ended: float | None = None
     seconds: float = 0.0
+    """In slots, over all its lives; `before` is what the earlier ones took."""
+    before: float = 0.0
     timings: dict[str, float] = field(default_factory=dict)
+    last: float = 0.0
+    """Unix seconds of the latest record about it."""
+    seen_log: int = -1
+    """The last step whose training metrics were told."""
 
     @property
     def name(self) -> str:
@@ -107,10 +118,29 @@ class SftRow:
 
 
 @dataclass
+class Life:
+    """One process's part of a sweep, Unix seconds; from `slots` on it held `gpus`."""
+
+    began: float
+    last: float
+    slots: float | None = None
+    gpus: float = 0.0
+
+    @property
+    def gpu_seconds(self) -> float:
+        """GPUs times the seconds they were held."""
+        return 0.0 if self.slots is None else self.gpus * (self.last - self.slots)
+
+
+@dataclass
 class SweepState:
     """A sweep so far. Not thread-safe: each mirror folds its own."""
 
     plan: SweepPlanned | None = None
+    """The first line, with what of the plan was changed since."""
+    lives: list[Life] = field(default_factory=list)
+    """The processes that have worked on it, the last one perhaps still does."""
+    warm: WarmStarted | None = None
     data: DataChecked | None = None
     sft: SftRow | None = None
     """None where the reference is the model itself."""
@@ -155,9 +185,19 @@ class SweepState:
         return self._planned("sweep", "confirm") is not None
 
     @property
+    def resumed(self) -> float:
+        """Unix seconds from which on the present process works; 0 where it is the first."""
+        return self.lives[-1].began if len(self.lives) > 1 else 0.0
+
+    @property
     def seconds(self) -> float:
-        """Wall time from the first record to the last, once the sweep has ended."""
-        return self.ended.time - self.plan.time if self.ended and self.plan else 0.0
+        """Wall time of all processes that worked on it; what lay between them is not counted."""
+        return sum(life.last - life.began for life in self.lives)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """GPUs times the seconds that slots held them."""
+        return sum(life.gpu_seconds for life in self.lives)
 
     @property
     def running(self) -> list[TrialRow]:
@@ -176,9 +216,18 @@ class SweepState:
 
     def apply(self, record: AnyRecord) -> None:
         """Take in the next record."""
+        self._live(record)
         match record:
             case SweepPlanned():
                 self.plan = record
+            case SweepResumed():
+                facts = record.model_dump(include={"plan", "host", "pid", "versions"})
+                self.plan = self.plan and self.plan.model_copy(update=facts)
+                self.ended = None
+            case WarmStarted():
+                self.warm = record
+            case SlotsOpened():
+                self.lives[-1].slots, self.lives[-1].gpus = record.time, record.gpus
             case DataChecked():
                 self.data = record
             case ReferenceStarted():
@@ -201,6 +250,12 @@ class SweepState:
                 self.ended = record
             case _:
                 _advance(self._rows(record.trial)[record.trial], record)
+
+    def _live(self, record: AnyRecord) -> None:
+        """Count the time of each process; what lies between two of them is nobody's."""
+        if isinstance(record, SweepPlanned | SweepResumed) or not self.lives:
+            self.lives.append(Life(record.time, record.time))
+        self.lives[-1].last = record.time
 
     def row(self, number: int) -> TrialRow:
         """Return a trial of the search or of the confirmation."""
@@ -242,25 +297,44 @@ def _advance_sft(row: SftRow | None, record: ReferenceMetrics | ReferenceEnded) 
 
 def _started(record: TrialStarted) -> TrialRow:
     facts = record.model_dump(exclude={"kind", "seq", "time", "trial"})
-    return TrialRow(number=record.trial, started=record.time, **facts)
+    return TrialRow(number=record.trial, started=record.time, last=record.time, **facts)
 
 
-def _advance(row: TrialRow, record: TrainMetrics | RungReached | RungDecided | TrialEnded) -> None:
+def _advance(
+    row: TrialRow, record: TrialResumed | TrainMetrics | RungReached | RungDecided | TrialEnded
+) -> None:
     row.step = record.step
     match record:
+        case TrialResumed():
+            _go_on(row, record)
         case TrainMetrics():
-            row.train = record.metrics
+            row.train, row.seen_log = record.metrics, record.step
         case RungReached():
             row.metrics = record.metrics
-            row.rungs.append(record)
+            row.rungs = [rung for rung in row.rungs if rung.step != record.step] + [record]
         case RungDecided():
             row.reason = record.reason
+            row.decisions.append(record)
         case TrialEnded():
-            # The rung's own reason says by how much a stopped trial missed it.
-            decided = f": {row.reason}" if record.state == "STOPPED" and row.reason else ""
-            row.reason = record.reason + decided
-            row.status, row.ended = record.state, record.time
-            row.adapter, row.model, row.seconds = record.adapter, record.model, record.seconds
-            row.timings = record.timings
-            row.metrics = record.metrics or row.metrics
-            row.by_limits = record.by_limits
+            _end(row, record)
+    row.last = record.time
+
+
+def _go_on(row: TrialRow, record: TrialResumed) -> None:
+    # Without an end of its own, its life ended with the last that was heard of it.
+    row.before = row.seconds if row.ended else row.before + row.last - row.started
+    row.seconds, row.started = row.before, record.time
+    row.status, row.ended, row.reason, row.slot = "RUNNING", None, "", record.slot
+    row.total_steps = record.total_steps
+
+
+def _end(row: TrialRow, record: TrialEnded) -> None:
+    # The rung's own reason says by how much a stopped trial missed it.
+    decided = f": {row.reason}" if record.state == "STOPPED" and row.reason else ""
+    row.reason = record.reason + decided
+    row.status, row.ended = record.state, record.time
+    row.adapter, row.model = record.adapter, record.model
+    row.seconds = row.before + record.seconds
+    row.timings = record.timings
+    row.metrics = record.metrics or row.metrics
+    row.by_limits = record.by_limits
