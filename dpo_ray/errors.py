@@ -4,13 +4,14 @@ DpoRayError                      1
 ├── ConfigError                  2   a file, an override or a plan that cannot be run
 ├── DataError                    2   rows that cannot be trained on
 ├── CorruptJournal               2   a journal damaged before its last line
-├── UnfinishedSweep              2   the name belongs to a sweep that did not end
+├── ChangedSweep                 2   the name belongs to a sweep that asks something else
 ├── ReferenceMismatch            3   step 0: the policy is not the stored reference
 ├── ReferenceFailed              3   the SFT stage failed, so there is no reference
 ├── PreparationFailed            3   tokens, reference scores or completions broke
 ├── JudgingFailed                3   a judge broke, or left too much unjudged
 ├── NoTrialCompleted             3   every trial failed
 ├── TooManyFailures              4   more failed trials than the budget allows
+├── BudgetSpent                  5   hours or GPU-hours ran out before the search was done
 ├── SweepLocked                  6   a live process works under this name
 ├── TrackingUnreachable          7   the MLflow server does not answer
 ├── ClusterUnreachable           7   the Ray cluster does not answer
@@ -42,8 +43,8 @@ class CorruptJournal(DpoRayError):
     exit_code = 2
 
 
-class UnfinishedSweep(DpoRayError):
-    """The sweep's name is taken by one that did not end; the text says what to do."""
+class ChangedSweep(DpoRayError):
+    """The name is taken by a sweep of another space, model or data; the text says what differs."""
 
     exit_code = 2
 
@@ -82,6 +83,12 @@ class TooManyFailures(DpoRayError):
     """The search was ended because too many trials failed."""
 
     exit_code = 4
+
+
+class BudgetSpent(DpoRayError):
+    """Hours or GPU-hours were spent before the search was done; what it found stands."""
+
+    exit_code = 5
 
 
 class SweepLocked(DpoRayError):

@@ -8,47 +8,60 @@ from importlib.metadata import version
 from rich.console import Console
 
 from dpo_ray.cluster.lock import sweep_lock
-from dpo_ray.errors import DpoRayError
+from dpo_ray.errors import DpoRayError, NoTrialCompleted
 from dpo_ray.plan import Plan
 from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.preparation import Screen
+from dpo_ray.search.pruning import losers, remove
 from dpo_ray.search.running import prepare_and_search
 from dpo_ray.tracking.console import SweepConsole
-from dpo_ray.tracking.earlier import JOURNAL, earlier_sweep
+from dpo_ray.tracking.earlier import (
+    JOURNAL,
+    earlier_records,
+    is_finished,
+    refuse_changes,
+    refuse_other_content,
+)
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror, reachable
 from dpo_ray.tracking.mlflow_server import default_uri
-from dpo_ray.tracking.records import SweepPlanned
-from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.records import AnyRecord, SweepPlanned, SweepResumed
+from dpo_ray.tracking.state import SweepState, fold
 
 LIBRARIES = ("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna")
 MIRROR_S = 120.0
 
 
 def run_sweep(plan: Plan, inputs: Inputs, console: Console) -> None:
-    """Prepare, search, report.
+    """Prepare, search, report; or go on where an earlier process of this sweep has stopped.
 
     Raises:
         DpoRayError: what ended it.
     """
     reachable(_tracking_uri(plan))
     with sweep_lock(plan.folder):
-        finished = earlier_sweep(plan.folder)
-        if finished is None:
-            _run(plan, inputs, console)
+        earlier = earlier_records(plan.folder)
+        past = fold(earlier)
+        if earlier:
+            refuse_changes(past, plan.to_dict())
+            rows = {"data": inputs.pairs.report.digest}
+            refuse_other_content(plan.name, _rows_digest(past), rows)
+        if is_finished(past, plan.trials, plan.sweep.confirm is not None):
+            _say_finished(past, plan, console)
         else:
-            console.print(f"{plan.name} is finished. To run it again choose another --name.")
-            _show(finished, plan, console)
+            _run(plan, inputs, console, earlier)
 
 
-def _run(plan: Plan, inputs: Inputs, console: Console) -> None:
-    journal = Journal.create(plan.folder / JOURNAL)
+def _run(plan: Plan, inputs: Inputs, console: Console, earlier: list[AnyRecord]) -> None:
+    path = plan.folder / JOURNAL
+    journal = Journal.reopen(path) if earlier else Journal.create(path)
     mirror = MlflowMirror(journal.path, _tracking_uri(plan), plan.sweep.tracking.experiment)
     problem: DpoRayError | None = None
-    with SweepConsole(plan.name, plan.sweep.search.trials, sys.stdout) as screen:
+    with SweepConsole(plan.name, plan.trials, sys.stdout) as screen:
+        screen.catch_up(earlier)
         journal.subscribe(screen)
-        journal.append(_first_line(plan))
+        journal.append(_first_line(plan) if not earlier else _goes_on(plan))
         try:
             prepare_and_search(
                 plan, inputs, journal, Screen(screen.stage, screen.progress), mirror.start
@@ -59,6 +72,9 @@ def _run(plan: Plan, inputs: Inputs, console: Console) -> None:
 
         mirror.start()
         state = close_journal(journal, plan.folder, problem)
+        if problem is None:
+            for folder in losers(state):
+                remove(folder)
         screen.stage("Writing the last lines to MLflow")
         mirrored = mirror.close(MIRROR_S)
     _show(state, plan, console, mirror.experiment_id)
@@ -66,6 +82,21 @@ def _run(plan: Plan, inputs: Inputs, console: Console) -> None:
         _say_what_is_missing(mirror, journal, console)
     if problem is not None:
         raise problem
+
+
+def _say_finished(past: SweepState, plan: Plan, console: Console) -> None:
+    """Show what a finished sweep has found.
+
+    Raises:
+        NoTrialCompleted: it has found nothing.
+    """
+    console.print(
+        f"{plan.name} is finished. --trials +{max(len(past.trials), 1)} searches on; another "
+        "--name searches anew."
+    )
+    _show(past, plan, console)
+    if not past.with_status("COMPLETED"):
+        raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
 
 
 def _show(
@@ -88,6 +119,15 @@ def _first_line(plan: Plan) -> SweepPlanned:
         pid=os.getpid(),
         versions={library: version(library) for library in LIBRARIES},
     )
+
+
+def _goes_on(plan: Plan) -> SweepResumed:
+    facts = _first_line(plan).model_dump(include={"plan", "host", "pid", "versions"})
+    return SweepResumed(**facts)
+
+
+def _rows_digest(past: SweepState) -> dict[str, str]:
+    return {"data": past.data.report["rows"]["digest"]} if past.data else {}
 
 
 def _tracking_uri(plan: Plan) -> str:

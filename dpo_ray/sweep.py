@@ -18,23 +18,27 @@ from dpo_ray.plan import Available, Plan, check_resources, make_plan
 from dpo_ray.reference.locating import folder_if_there
 from dpo_ray.reference.model import parameter_count
 from dpo_ray.report.plan_table import print_plan
+from dpo_ray.tracking.earlier import trials_asked
 from dpo_ray.tracking.mlflow_server import reachable
 
 HELP = """Search a space for the configuration your preference data wants.
 
 The first trial is the sweep's own configuration; a sampler proposes the others. The same
-command means the same sweep: a finished one shows its result again.
+command means the same sweep: one that was interrupted goes on where it stopped, and a finished
+one shows its result again.
 
 \b
 Examples:
   python -m dpo_ray.sweep search_spaces/beta.yaml
   python -m dpo_ray.sweep search_spaces/beta.yaml --dry-run
-  python -m dpo_ray.sweep search_spaces/beta.yaml --set search.trials=24 --name longer
+  python -m dpo_ray.sweep search_spaces/beta.yaml --trials 24
+  python -m dpo_ray.sweep search_spaces/beta.yaml --trials +20      # a finished sweep goes on
   python -m dpo_ray.sweep search_spaces/beta.yaml --set data.source=my_pairs.jsonl
 
 \b
 Exit codes: 0 done; 2 bad configuration or data; 3 no trial completed; 4 too many
-failures; 6 locked by a live sweep; 7 tracking or cluster unreachable; 130 interrupted.
+failures; 5 budget spent before the search was done; 6 locked by a live sweep; 7 tracking
+or cluster unreachable; 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -61,6 +65,10 @@ def sweep(
         str | None,
         typer.Option(help="Name of this sweep.", show_default="the space's + a hash of the plan"),
     ] = None,
+    trials: Annotated[
+        str | None,
+        typer.Option(metavar="N|+N", help="Trials in all, or so many more than were asked for."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, check resources, and exit.")
     ] = False,
@@ -68,6 +76,9 @@ def sweep(
     """Run the command line; the text of --help stands in HELP."""
     with errors_on_screen():
         plan = make_plan(space, sweep_file, overrides or [], store, name)
+        if (asked := trials_asked(plan, trials)) != plan.sweep.search.trials:
+            longer = [*(overrides or []), f"search.trials={asked}"]
+            plan = make_plan(space, sweep_file, longer, store, name)
         if dry_run:
             show_plan(plan, Console())
         else:
@@ -101,7 +112,9 @@ def start(plan: Plan, console: Console) -> None:
     if urlsplit(plan.sweep.tracking.uri or "").scheme in ("http", "https"):
         reachable(str(plan.sweep.tracking.uri))
     from dpo_ray.search.inputs import check_inputs
+    from dpo_ray.search.warm_start import older_sweep
 
+    older_sweep(plan)  # an older sweep that cannot teach this one is said before anything starts
     # Other nodes see the store, but not this user's own cache of hub models.
     shared = joins_a_cluster(plan.sweep.cluster.address)
     inputs = check_inputs(plan.sweep, plan.store, shared, plan.folder / "judge-calls")

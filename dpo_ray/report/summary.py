@@ -17,6 +17,7 @@ from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.earlier import OVERVIEW
+from dpo_ray.tracking.foretelling import foretelling_sentence
 from dpo_ray.tracking.mlflow_server import database_file
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
@@ -42,7 +43,7 @@ def print_summary(
         console.print()
         console.print(confirmed)
     console.print()
-    sentences = [*_best(state, rows), *verdict(state, rows), counts(state)]
+    sentences = [*_best(state, rows), *verdict(state, rows), counts(state), *_told(state)]
     for text in [*sentences, *_places(state, rows, tracking_uri, experiment_id)]:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -85,6 +86,18 @@ def counts(state: SweepState) -> str:
         f"{len(rows)} trials in {duration(seconds)}{rate}: {', '.join(ends) or 'none ended'}; "
         f"{sampled} configurations came from the sampler."
     )
+
+
+def _told(state: SweepState) -> list[str]:
+    """What the sweep says of its own method, and what all its runs together have cost."""
+    said = [foretelling_sentence(state)]
+    if state.warm is not None:
+        said.append(f"W{state.warm.note[1:]}.")
+    if len(state.lives) > 1 or state.gpu_seconds:
+        gpus = f", {state.gpu_seconds / 3600:.2f} GPU-hours" if state.gpu_seconds else ""
+        runs = f"{len(state.lives)} run{'s' * (len(state.lives) > 1)}"
+        said.append(f"Spent: {duration(state.seconds)} in {runs}{gpus}.")
+    return [each for each in said if each]
 
 
 def ui_command(tracking_uri: str) -> str:

@@ -9,6 +9,7 @@ from dpo_ray.plan import Plan
 from dpo_ray.report.confirmed import confirmed_metrics, verdict_sentence
 from dpo_ray.report.ranking import default_candidate, top_candidates
 from dpo_ray.search.answers import trained
+from dpo_ray.search.past import is_over
 from dpo_ray.search.preparation import Screen
 from dpo_ray.search.pump import EventPump
 from dpo_ray.slots.events import Turn
@@ -47,10 +48,10 @@ def run_confirmation(
         DpoRayError: the reason to end early, from `screen.check`.
     """
     state = fold(read_journal(journal.path))
-    planned = state.confirmation or _plan(plan, state, template)
-    if state.confirmation is None:
+    planned = together(state.confirmation, _plan(plan, state, template))
+    if planned != state.confirmation:
         journal.append(planned)
-    jobs = confirmation_jobs(planned, template, done=_completed(state))
+    jobs = [_seen(job, state) for job in confirmation_jobs(planned, template, done=_over(state))]
     screen.stage(_announced(planned, len(jobs)))
 
     def on_rung(slot: str, job: TrialJob, turn: Turn) -> None:
@@ -69,6 +70,23 @@ def run_confirmation(
         pump.catch_up(CANCEL_S)
     screen.check()
     conclude(journal, planned)
+
+
+def together(before: ConfirmationPlanned | None, now: ConfirmationPlanned) -> ConfirmationPlanned:
+    """Add what a longer search has found to what was confirmed before.
+
+    Earlier candidates keep their numbers and their trainings; all are compared in the end, and
+    corrected for as many comparisons.
+    """
+    if before is None:
+        return now
+    known = {(each.trial, each.step) for each in before.candidates}
+    new = [
+        each
+        for each in now.candidates
+        if (each.trial, each.step) not in known and not each.is_default
+    ]
+    return before.model_copy(update={"candidates": [*before.candidates, *new]}) if new else before
 
 
 def conclude(journal: Journal, planned: ConfirmationPlanned) -> None:
@@ -96,7 +114,7 @@ def confirmation_jobs(
     jobs = []
     for place, seed in enumerate(planned.seeds):
         for number, candidate in enumerate(planned.candidates):
-            trial = CONFIRMATIONS + place * len(planned.candidates) + number
+            trial = CONFIRMATIONS + number * len(planned.seeds) + place
             if trial not in done:
                 jobs.append(_job(template, candidate, number, trial, place, seed))
     return jobs
@@ -127,8 +145,16 @@ def _plan(plan: Plan, state: SweepState, template: TrialJob) -> ConfirmationPlan
     )
 
 
-def _completed(state: SweepState) -> list[int]:
-    return [number for number, row in state.confirmations.items() if row.status == "COMPLETED"]
+def _over(state: SweepState) -> list[int]:
+    return [number for number, row in state.confirmations.items() if is_over(row)]
+
+
+def _seen(job: TrialJob, state: SweepState) -> TrialJob:
+    """Have a training that was interrupted go on."""
+    row = state.confirmations.get(job.trial)
+    if row is None:
+        return job
+    return replace(job, resume=True, seen_log=row.seen_log, seen_rung=row.seen_rung)
 
 
 def _announced(planned: ConfirmationPlanned, jobs: int) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import (
     ClusterUnreachable,
     DataError,
@@ -27,29 +28,37 @@ class Facts:
 
     Attributes:
         failures: reasons of failed trials, in order.
+        in_a_row: how many have failed since the last that did not.
         fatal: the outcome that makes every trial wrong or impossible, if there was one.
         signal: the name of the signal that asked for an end, if one did.
     """
 
     failures: tuple[str, ...] = ()
+    in_a_row: int = 0
     fatal: Outcome | None = None
     signal: str | None = None
 
 
-def reason_to_end(facts: Facts, allowed_failures: int) -> DpoRayError | None:
+def reason_to_end(facts: Facts, budget: BudgetConfig) -> DpoRayError | None:
     """Return the error the sweep ends with, or None to go on.
 
     A person's wish comes first, then what makes all trials wrong, then the failure budget:
-    `allowed_failures` failed trials are one too many when reached.
+    `budget.failures` failed trials are one too many when reached.
     """
     if facts.signal is not None:
         return Interrupted(f"interrupted by {facts.signal}")
     if facts.fatal is not None:
         return fatal_error(facts.fatal)
-    if len(facts.failures) >= allowed_failures:
+    if len(facts.failures) >= budget.failures:
         return TooManyFailures(
-            f"{len(facts.failures)} trials failed and budget.failures={allowed_failures} ends "
+            f"{len(facts.failures)} trials failed and budget.failures={budget.failures} ends "
             f"the sweep there; the last one: {facts.failures[-1]}"
+        )
+    if budget.failures_in_a_row is not None and facts.in_a_row >= budget.failures_in_a_row:
+        return TooManyFailures(
+            f"{facts.in_a_row} trials failed one after another and "
+            f"budget.failures_in_a_row={budget.failures_in_a_row} ends the sweep there; "
+            f"the last one: {facts.failures[-1]}"
         )
     return None
 

@@ -20,6 +20,7 @@ from dpo_ray.tracking.records import (
     ReferenceStarted,
     TrainMetrics,
     TrialEnded,
+    TrialResumed,
     TrialStarted,
 )
 from dpo_ray.training.jobs import Outcome
@@ -51,8 +52,12 @@ def to_record(event: Event) -> AnyRecord:
             return ReferenceEnded(**_end(outcome))
 
 
-def _trial_started(event: Started) -> TrialStarted:
+def _trial_started(event: Started) -> TrialStarted | TrialResumed:
     job = event.job
+    if job.resume:
+        return TrialResumed(
+            trial=job.trial, slot=event.slot, step=event.step, total_steps=event.total_steps
+        )
     return TrialStarted(
         trial=job.trial,
         params=dict(job.params),

@@ -144,6 +144,7 @@ def trial_template(
     sweep: SweepConfig, shared: Preparation, folder: Path, node_cache: Path | None = None
 ) -> TrialJob:
     """Return what all trials of a stage have in common; `shared` says what they are judged on."""
+    limits = sweep.budget
     return TrialJob(
         model=shared.model,
         prepared=shared.prepared,
@@ -153,6 +154,8 @@ def trial_template(
         folder=folder / "trials",
         judging=shared.judging,
         node_cache=node_cache,
+        trial_s=None if limits.trial_minutes is None else 60 * limits.trial_minutes,
+        silent_s=60 * limits.silent_minutes,
     )
 
 

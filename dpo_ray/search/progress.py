@@ -1,5 +1,6 @@
 """What a search has met so far, and whether that is a reason to end it."""
 
+from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import DpoRayError
 from dpo_ray.search.ending import Facts, reason_to_end
 from dpo_ray.slots.events import Ended
@@ -8,11 +9,15 @@ from dpo_ray.training.jobs import Outcome
 
 
 class Progress:
-    """What the search has met so far; shared by the pump's thread and the driver's."""
+    """What this process's search has met so far; shared by the pump's thread and the driver's.
 
-    def __init__(self, allowed_failures: int) -> None:
-        self._allowed = allowed_failures
+    Failures of an earlier process do not count: whoever starts a sweep again has mended something.
+    """
+
+    def __init__(self, budget: BudgetConfig) -> None:
+        self._budget = budget
         self._failures: list[str] = []
+        self._in_a_row = 0
         self._fatal: Outcome | None = None
         self.signal: str | None = None
 
@@ -21,6 +26,9 @@ class Progress:
         outcome = event.outcome
         if outcome.state == "FAILED" and not outcome.by_limits:
             self._failures.append(f"{trial_name(event.trial)}: {outcome.reason}")
+            self._in_a_row += 1
+        elif outcome.state != "KILLED":
+            self._in_a_row = 0
         if outcome.fatal is not None:
             self._fatal = outcome
 
@@ -32,5 +40,5 @@ class Progress:
 
     def reason(self) -> DpoRayError | None:
         """Return why the search must end now, or None."""
-        facts = Facts(tuple(self._failures), self._fatal, self.signal)
-        return reason_to_end(facts, self._allowed)
+        facts = Facts(tuple(self._failures), self._in_a_row, self._fatal, self.signal)
+        return reason_to_end(facts, self._budget)

@@ -1,20 +1,19 @@
 """Tune's side of a trial: a thin stand-in that leases a slot and passes turns on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
 import ray
 from ray import tune
 
-from dpo_ray.search.study import PROPOSAL
+from dpo_ray.search.study import OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.training.jobs import TrialJob
 
 CPUS = 0.01
-OBJECTIVES = ("objective", "second_objective")
-"""Keys of a result under which searcher and scheduler find what is looked for."""
 
 
 def objective_results(
@@ -85,8 +84,8 @@ class ProxyTrial(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         template: TrialJob = config["template"]
-        proposal = config[PROPOSAL]
-        job = template.configured(**proposal)
+        proposal, seen = config[PROPOSAL], config.get(SEEN, {})
+        job = replace(template.configured(**proposal), **seen)
         self._last = {}
         self._name = ray.get(self._leases.lease.remote())
         self._slot = ray.get_actor(self._name)

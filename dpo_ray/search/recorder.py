@@ -1,12 +1,12 @@
 """Every rung and its verdict: into the journal first, to the slot second."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ray import tune
 
 from dpo_ray.search.pump import EventPump
-from dpo_ray.search.schedulers import RungASHA
+from dpo_ray.search.schedulers import RungScheduler
 from dpo_ray.search.study import PROPOSAL
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.records import RungDecided, RungReached
@@ -23,7 +23,7 @@ class Recorder(tune.Callback):
         journal: Journal,
         slots: Mapping[str, Any],
         pump: EventPump,
-        scheduler: Any,
+        scheduler: RungScheduler,
     ) -> None:
         self._journal = journal
         self._slots = slots
@@ -46,19 +46,11 @@ class Recorder(tune.Callback):
         self._journal.append(
             RungReached(trial=number, step=step, fraction=result["fraction"], metrics=metrics)
         )
-        stop = bool(result["done"])
+        found = self._scheduler.decisions[number]
+        verdict: Literal["continue", "stop"] = "stop" if result["done"] else "continue"
         self._journal.append(
             RungDecided(
-                trial=number,
-                step=step,
-                action="stop" if stop else "continue",
-                reason=self._reason(trial.trial_id),
+                trial=number, step=step, action=verdict, reason=found.reason, spared=found.spared
             )
         )
-        verdict = "stop" if stop else "continue"
         self._slots[result["slot"]].decide.remote(result["job_id"], verdict)
-
-    def _reason(self, trial_id: str) -> str:
-        if isinstance(self._scheduler, RungASHA):
-            return self._scheduler.reasons[trial_id]
-        return "no early stopping"

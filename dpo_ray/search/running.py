@@ -7,19 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
-from dpo_ray.errors import NoTrialCompleted
+from dpo_ray.errors import BudgetSpent, NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources
 from dpo_ray.search.getting_ready import get_ready
+from dpo_ray.search.going_on import settle
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
+from dpo_ray.search.meter import Meter
+from dpo_ray.search.past import over
 from dpo_ray.search.preparation import Screen, trial_template
 from dpo_ray.search.progress import Progress
+from dpo_ray.search.pruning import remove, superfluous
 from dpo_ray.search.pump import EventPump
+from dpo_ray.slots.events import Ended
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
+from dpo_ray.tracking.earlier import refuse_other_content
 from dpo_ray.tracking.journal import Journal, read_journal
-from dpo_ray.tracking.records import ReferenceEnded, TrialEnded
-from dpo_ray.tracking.state import fold
+from dpo_ray.tracking.records import ReferenceEnded, SlotsOpened, TrialEnded
+from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.training.jobs import Preparation, TrialJob
 
 
@@ -41,7 +47,10 @@ def prepare_and_search(
     Raises:
         DpoRayError: why the sweep ended early, or that no trial completed.
     """
-    progress = Progress(plan.sweep.budget.failures)
+    progress = Progress(plan.sweep.budget)
+    past = fold(read_journal(journal.path))
+    meter = Meter(plan.sweep, past, _slots(plan))
+    journal.subscribe(meter)
     screen = replace(screen, check=progress.check)
     with (
         interruptible(progress),
@@ -52,9 +61,10 @@ def prepare_and_search(
         # Signals twice: Ray takes SIGTERM for itself when it connects.
         with ray_session(plan.sweep.cluster.address), interruptible(progress):
             try:
+                settle(journal, past)
                 with (
-                    _open_slots(plan, Path(scratch)) as pool,
-                    EventPump(pool.slots, journal, progress.note) as pump,
+                    _open_slots(plan, Path(scratch), journal) as pool,
+                    EventPump(pool.slots, journal, _Ends(progress, journal)) as pump,
                 ):
                     screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
@@ -63,20 +73,79 @@ def prepare_and_search(
 
                     meanwhile()
                     ready = get_ready(inputs, plan.sweep, pool, journal, screen)
+                    _same_as_before(plan, journal, past)
+                    _warm_start(plan, journal, past)
                     screen.stage("Waiting for the first slot to be warm")
-                    template = _template(plan, ready.search)
-                    template = replace(template, evaluate=evaluate)
-                    run_search(plan, pool, pump, template, journal, progress, Path(scratch))
+                    template = replace(_template(plan, ready.search), evaluate=evaluate)
+                    run_search(plan, pool, pump, template, journal, progress, meter, Path(scratch))
                     if ready.confirmation is not None and evaluate and _completed(journal):
                         template = _template(plan, ready.confirmation)
-                        run_confirmation(plan, template, pool, pump, journal, screen)
+                        check = replace(screen, check=_both(progress.check, meter))
+                        run_confirmation(plan, template, pool, pump, journal, check)
             finally:
                 _end_what_is_open(journal)
     if not _completed(journal):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
+    if meter.search_spent:
+        raise BudgetSpent(_cut_short(plan, journal, meter))
 
 
-def _open_slots(plan: Plan, scratch: Path) -> SlotPool:
+class _Ends:
+    """What is done when a trial ends: it is counted, and what it need not keep is removed."""
+
+    def __init__(self, progress: Progress, journal: Journal) -> None:
+        self._progress = progress
+        self._state = fold(read_journal(journal.path))
+        journal.subscribe(self._state.apply)
+
+    def __call__(self, event: Ended) -> None:
+        self._progress.note(event)
+        for folder in superfluous(self._state, self._state.row(event.trial)):
+            remove(folder)
+
+
+def _both(check: Callable[[], None], meter: Meter) -> Callable[[], None]:
+    """End the confirmation for the search's reasons, and where the whole budget is spent."""
+
+    def check_both() -> None:
+        check()
+        if meter.all_is_over():
+            raise BudgetSpent(f"the budget ended during the confirmation: {meter.sentence()}")
+
+    return check_both
+
+
+def _cut_short(plan: Plan, journal: Journal, meter: Meter) -> str:
+    done = over(fold(read_journal(journal.path)))
+    return (
+        f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
+        f"{plan.trials} trials ran; the same command with a larger budget goes on"
+    )
+
+
+def _same_as_before(plan: Plan, journal: Journal, past: SweepState) -> None:
+    """Refuse to go on where data or model have changed since the sweep's first trials.
+
+    Raises:
+        ChangedSweep: they have.
+    """
+    now = fold(read_journal(journal.path)).prepared
+    if past.trials and past.prepared is not None and now is not None:
+        trained_on = {k: v for k, v in past.prepared.hashes.items() if not k.startswith("test_")}
+        refuse_other_content(plan.name, trained_on, now.hashes)
+
+
+def _warm_start(plan: Plan, journal: Journal, past: SweepState) -> None:
+    """Journal what is taken of an older sweep, once: later processes find it there."""
+    from dpo_ray.search.warm_start import older_sweep, taken_over
+
+    older = older_sweep(plan)
+    now = fold(read_journal(journal.path))
+    if older is not None and now.warm is None and now.prepared is not None:
+        journal.append(taken_over(plan, older, now.prepared.hashes))
+
+
+def _open_slots(plan: Plan, scratch: Path, journal: Journal) -> SlotPool:
     # Asked again of Ray itself: where its count is lower than ours, it would wait for ever.
     placement = check_resources(plan, cluster_available(plan.sweep.cluster.address))
     resources = plan.sweep.resources
@@ -89,7 +158,10 @@ def _open_slots(plan: Plan, scratch: Path) -> SlotPool:
         disposable=not joins_a_cluster(plan.sweep.cluster.address),
     )
     patience = 0.0 if shape.disposable else GOING_HOME_S
-    return SlotPool(plan.name, _slots(plan), shape, patience)
+    pool = SlotPool(plan.name, _slots(plan), shape, patience)
+    gpus = _slots(plan) * resources.workers * placement.gpus_per_worker
+    journal.append(SlotsOpened(slots=_slots(plan), workers=resources.workers, gpus=gpus))
+    return pool
 
 
 def _template(plan: Plan, shared: Preparation) -> TrialJob:
@@ -101,7 +173,7 @@ def _completed(journal: Journal) -> bool:
 
 
 def _slots(plan: Plan) -> int:
-    return min(plan.sweep.search.concurrent, plan.sweep.search.trials)
+    return min(plan.sweep.search.concurrent, plan.trials)
 
 
 def _node_cache(plan: Plan) -> Path | None:

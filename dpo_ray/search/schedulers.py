@@ -1,99 +1,82 @@
 """Early stopping at the rungs where trials are evaluated."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from dpo_ray.config.scheduler import SchedulerConfig
+from dpo_ray.config.objective import LOWER_IS_BETTER
+from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.search.rungs import Decision, Rule, decide, full_trials
 from dpo_ray.search.study import PROPOSAL
+from dpo_ray.tracking.objective import objective_value
 
 
-class RungASHA(ASHAScheduler):
-    """ASHA whose rungs are fractions of a trial's own steps (Li et al. 2020, arXiv 1810.05934).
+class RungScheduler(FIFOScheduler):
+    """Tune's scheduler over rungs that are shares of a trial's own steps.
 
-    Stock ASHA spaces its rungs by powers of the reduction factor from a grace period; ours
-    stand where `evaluation.at` says, so short and long trials meet at the same share of their
-    training. The last rung is the end and stops nobody. Neither is the control trial ever
-    stopped, which every table needs whole, nor anybody by a rung that fewer than `grace_trials`
-    have passed: the median of one or two is no measure.
+    Ray's ASHA spaces its rungs by powers of the reduction factor and its median rule averages
+    over whatever was reported; here short and long trials meet where `evaluation.at` says, and
+    what an earlier process saw can be put back. Trials are known by their sweep's numbers.
     """
 
-    def __init__(
-        self,
-        fractions: Sequence[float],
-        *,
-        metric: str,
-        mode: str,
-        reduction_factor: float,
-        grace_trials: int,
-        label: str = "",
-    ) -> None:
-        super().__init__(
-            time_attr="fraction",
-            metric=metric,
-            mode=mode,
-            max_t=2,  # above every fraction: a trial ends by itself
-            grace_period=1,
-            reduction_factor=reduction_factor,
-            brackets=1,
-            stop_last_trials=False,
-        )
-        rungs: list[tuple[float, dict[str, float]]] = [(each, {}) for each in fractions if each < 1]
-        self._brackets[0]._rungs = rungs[::-1]
-        self._grace_trials = grace_trials
-        self._label = label or metric.removeprefix("eval/")
-        self.reasons: dict[str, str] = {}
-        """By trial id, why its latest rung decided as it did, in words."""
+    def __init__(self, rule: Rule, objective: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._rule, self._objective = rule, objective
+        self._values: dict[int, dict[float, float]] = defaultdict(dict)
+        self._passed: dict[float, dict[int, list[float]]] = defaultdict(dict)
+        self.decisions: dict[int, Decision] = {}
+        """By trial, the latest."""
+
+    def remember(self, trial: int, fraction: float, metrics: Mapping[str, float]) -> None:
+        """Put back a rung that was decided before: later trials are compared with it."""
+        value = objective_value(metrics, self._objective)
+        if isfinite(value):
+            self._note(trial, fraction, value)
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Return CONTINUE or STOP for the rung just reached, and note the reason."""
-        fraction, value = result["fraction"], result[self._metric]
-        passed, cutoff = self._passed(fraction), self._cutoff(fraction)
-        decision: str = super().on_trial_result(controller, trial, result)
-        spared = self._spared(trial, fraction, passed)
-        compared = (
-            f"{self._label} {value:.3f}, cutoff {cutoff:.3f} after {passed} trials"
-            if passed
-            else ""
-        )
-        self.reasons[trial.trial_id] = spared or compared
-        return str(TrialScheduler.CONTINUE) if spared else decision
+        if result.get("repeat"):
+            return str(TrialScheduler.CONTINUE)
+        number, fraction = trial.config[PROPOSAL]["trial"], result["fraction"]
+        self.decisions[number] = self.judge(number, fraction, result)
+        stop = self.decisions[number].stop
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
-    def _spared(self, trial: Any, fraction: float, passed: int) -> str:
-        if fraction >= 1:
-            return "the last rung"
-        if trial.config[PROPOSAL]["trial"] == 0:
-            return "the control trial is never stopped"
-        if passed < self._grace_trials:
-            return f"among the first {self._grace_trials} at this rung"
-        return ""
+    def judge(self, number: int, fraction: float, metrics: Mapping[str, Any]) -> Decision:
+        """Decide on a trial at a rung, and remember its value there."""
+        value = objective_value(metrics, self._objective)
+        if not isfinite(value):
+            return Decision(False, "nothing was measured", spared=True)
+        others = [each for key, each in self._passed[fraction].items() if key != number]
+        mine = [*self._until(number, fraction), value]
+        found = decide(self._rule, number, fraction, mine, others)
+        self._note(number, fraction, value)
+        return found
 
-    def _passed(self, fraction: float) -> int:
-        return len(dict(self._brackets[0]._rungs).get(fraction, {}))
+    def _note(self, trial: int, fraction: float, value: float) -> None:
+        self._passed[fraction][trial] = [*self._until(trial, fraction), value]
+        self._values[trial][fraction] = value
 
-    def _cutoff(self, fraction: float) -> float | None:
-        bracket = self._brackets[0]
-        value = bracket.cutoff(dict(bracket._rungs).get(fraction, {}))
-        return None if value is None else float(value) * self._metric_op
+    def _until(self, trial: int, fraction: float) -> list[float]:
+        return [value for at, value in sorted(self._values[trial].items()) if at < fraction]
 
 
-def make_scheduler(
-    config: SchedulerConfig,
-    fractions: Sequence[float],
-    *,
-    metric: str,
-    mode: str,
-    label: str = "",
-) -> Any:
-    """Return the scheduler a sweep names; `label` is what people call the metric."""
-    if config.type == "none":
-        return FIFOScheduler()
-    return RungASHA(
-        fractions,
-        metric=metric,
-        mode=mode,
-        reduction_factor=config.reduction_factor,
-        grace_trials=config.grace_trials,
-        label=label,
-    )
+def make_scheduler(sweep: SweepConfig, trials: int) -> RungScheduler:
+    """Return the scheduler a sweep names, for a search of so many trials.
+
+    A rung decides by one number: `scheduler.metric`, or else the first objective.
+    """
+    config = sweep.search.scheduler
+    objective = sweep.objective[0].model_dump(mode="json")
+    label = objective["metric"]
+    if config.metric is not None:
+        better = "minimize" if config.metric in LOWER_IS_BETTER else "maximize"
+        objective, label = {"metric": config.metric, "direction": better}, config.metric
+    elif objective["penalty"] is not None:
+        label = f"penalised {label}"
+    higher = objective["direction"] == "maximize"
+    full = full_trials(sweep.search.full_trials, trials)
+    return RungScheduler(Rule(config, higher, label, full), objective)

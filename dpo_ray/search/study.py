@@ -1,96 +1,169 @@
-"""Optuna under Tune, told what the stock searcher leaves out."""
+"""Optuna under Tune: a study that is rebuilt from the journal and told how each trial ended."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
-from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search import Searcher
 
 from dpo_ray.config.search import SearchConfig
+from dpo_ray.config.space import SearchSpace
+from dpo_ray.plan import Proposal
+from dpo_ray.search.distributions import propose, recorded
+from dpo_ray.search.past import frozen_trial, frozen_warm, is_over
+from dpo_ray.search.samplers import make_sampler
+from dpo_ray.tracking.records import Params
+from dpo_ray.tracking.state import SweepState, TrialRow
 
 PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""
+SEEN = "seen"
+"""The key of what the journal has already of a trial that goes on."""
+OBJECTIVES = ("objective", "second_objective")
+"""Keys of a result under which the searcher finds what is looked for."""
+LEARNS_FROM = {
+    "tpe": (TrialState.COMPLETE, TrialState.PRUNED),
+    "gp": (TrialState.COMPLETE,),
+    "nsgaii": (TrialState.COMPLETE,),
+}
+"""Trials that a sampler counts until it replaces random draws."""
 
 
-def make_sampler(search: SearchConfig) -> optuna.samplers.BaseSampler:
-    """Return the seeded sampler a sweep names."""
-    if search.sampler == "random":
-        return optuna.samplers.RandomSampler(seed=search.seed)
-    return optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=search.n_startup)
+class StudySearch(Searcher):
+    """Tune's searcher over an in-memory Optuna study of this sweep.
 
+    Ray's OptunaSearch calls an early-stopped trial COMPLETE, so the sampler takes a value from a
+    quarter of the training for a final one, and it cannot begin with a past. Here a stopped trial
+    is PRUNED with its rungs' values, a failed one FAIL, and only a full one COMPLETE. A study of
+    two objectives takes no values of rungs: Optuna would refuse them.
 
-class StudySearch(OptunaSearch):
-    """OptunaSearch with an in-memory study that knows how each trial really ended.
+    Every proposal is made by a sampler of its own, seeded by the sweep's seed and the trial's
+    number: a sequential search that was interrupted proposes what it would have proposed anyway.
 
-    The stock searcher calls an early-stopped trial COMPLETE, so the sampler takes a value from
-    a quarter of the training for a final one; here it is PRUNED with its rungs' values, a
-    failed one FAIL, and only a full one COMPLETE. A study of two objectives takes no values of
-    rungs: Optuna would refuse them. Each suggestion carries its trial number and
-    where it came from: the control configuration, a random start-up draw, or the sampler.
+    Each suggestion carries the trial's number, where it came from, and whether it goes on with
+    what an earlier process began.
     """
 
     def __init__(
         self,
-        space: dict[str, Any],
-        *,
-        metric: str | list[str],
-        mode: str | list[str],
-        sampler: optuna.samplers.BaseSampler,
-        control: dict[str, Any],
+        search: SearchConfig,
+        space: SearchSpace,
+        objectives: Sequence[Mapping[str, Any]],
+        first: Sequence[Proposal],
+        past: SweepState,
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`first`: what runs before the sampler is asked; `past`: what the journal has already;
+        `may_start`: asked before each new trial, False ends the search."""
+        super().__init__()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        super().__init__(
-            space=space,
-            metric=metric,
-            mode=mode,
-            sampler=sampler,
-            storage=optuna.storages.InMemoryStorage(),
-        )
-        self._metrics = [metric] if isinstance(metric, str) else metric
-        self.study.enqueue_trial(control, user_attrs={"origin": "control"})
-        self._random = isinstance(sampler, optuna.samplers.RandomSampler)
+        self._search, self._space, self._objectives = search, space, objectives
+        self._may_start = may_start
+        self.study = optuna.create_study(directions=[each["direction"] for each in objectives])
+        self._asked: dict[str, optuna.Trial] = {}
+        self._going_on: dict[int, TrialRow] = {}
+        self._begin_with(first, past)
 
-    @property
-    def study(self) -> optuna.Study:
-        """The study: its trials are the sweep's, in order."""
-        return self._ot_study
-
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """Ask the sampler and say who answered."""
-        params = super().suggest(trial_id)
-        trial = self._ot_trials[trial_id]
-        return {PROPOSAL: {"trial": trial.number, "params": params, "origin": self._origin(trial)}}
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """Ask the sampler and say who answered; FINISHED where no trial may start any more."""
+        if not self._may_start():
+            return str(Searcher.FINISHED)
+        self.study.sampler = make_sampler(self._search, self._space, self._count())
+        learned = self._has_learned()
+        trial = self._asked[trial_id] = self.study.ask()
+        number = trial.number - self._before
+        proposal = {
+            "trial": number,
+            "params": propose(self._space, trial),
+            "origin": trial.user_attrs.get("origin", "sampler" if learned else "startup"),
+        }
+        return {PROPOSAL: proposal, SEEN: self._seen(number)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Note a rung's value under its optimizer step."""
-        if self._has_values(result) and not result.get("repeat"):
-            self._note_rung(self._ot_trials[trial_id], result)
+        if self._values(result) and not result.get("repeat"):
+            self._note_rung(self._asked[trial_id], result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the study how the trial ended."""
-        if trial_id in self._completed_trials:
+        trial = self._asked.pop(trial_id, None)
+        if trial is None:
             return
-        trial = self._ot_trials[trial_id]
-        if error or not result or not self._has_values(result):
-            self._ot_study.tell(trial, state=TrialState.FAIL)
+        values = self._values(result or {})
+        if error or result is None or not values:
+            self.study.tell(trial, state=TrialState.FAIL)
         elif result["fraction"] < 1:
             # The rung that stopped it: Tune reports the others only.
             self._note_rung(trial, result)
-            self._ot_study.tell(trial, state=TrialState.PRUNED)
+            self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._ot_study.tell(trial, [result[metric] for metric in self._metrics])
-        self._completed_trials.add(trial_id)
+            self.study.tell(trial, values)
 
-    def _has_values(self, result: dict[str, Any]) -> bool:
-        return all(metric in result for metric in self._metrics)
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the journal has it all."""
 
-    def _note_rung(self, trial: optuna.Trial, result: dict[str, Any]) -> None:
-        if len(self._metrics) == 1:
-            trial.report(result[self._metrics[0]], result["step"])
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the journal has it all."""
 
-    def _origin(self, trial: optuna.Trial) -> str:
-        if "origin" in trial.user_attrs:
-            return str(trial.user_attrs["origin"])
-        return "sampler" if self._random or trial.relative_params else "startup"
+    def restore(self, checkpoint_path: str) -> None:
+        """Refuse: a search goes on from its journal."""
+        raise NotImplementedError("a search is rebuilt from the journal, never restored")
+
+    def _begin_with(self, first: Sequence[Proposal], past: SweepState) -> None:
+        """Fill the study in the order of the trials' numbers, and queue what is to run first."""
+        warm = past.warm.trials if past.warm else []
+        for each in warm:
+            self.study.add_trial(frozen_warm(each, self._space, self._objectives))
+        self._before = len(warm)
+        begun = max(past.trials, default=-1) + 1
+        for number in range(begun):
+            row = past.trials.get(number)
+            if row is not None and is_over(row):
+                self.study.add_trial(frozen_trial(row, self._space, self._objectives))
+            elif row is not None:
+                self._going_on[number] = row
+                self._queue(row.params, row.origin)
+            else:  # asked for, and lost before it began
+                self._queue_first(first, number)
+        for number in range(begun, len(first)):
+            self._queue_first(first, number)
+
+    def _queue_first(self, first: Sequence[Proposal], number: int) -> None:
+        if number < len(first):
+            self._queue(first[number].params, first[number].origin)
+        else:
+            self.study.enqueue_trial({})
+
+    def _queue(self, params: Params, origin: str) -> None:
+        known, _ = recorded(self._space, params)
+        self.study.enqueue_trial(known, user_attrs={"origin": origin})
+
+    def _seen(self, number: int) -> dict[str, Any]:
+        row = self._going_on.get(number)
+        if row is None:
+            return {}
+        return {"resume": True, "seen_log": row.seen_log, "seen_rung": row.seen_rung}
+
+    def _has_learned(self) -> bool:
+        """Whether the sampler has seen enough to replace random draws, which are its start-up."""
+        kind = self._search.sampler.type
+        if kind not in LEARNS_FROM:
+            return True
+        wanted = getattr(self._search.sampler, "population_size", self._search.n_startup)
+        states = LEARNS_FROM[kind]
+        return len(self.study.get_trials(deepcopy=False, states=states)) >= wanted
+
+    def _count(self) -> int:
+        return len(self.study.get_trials(deepcopy=False))
+
+    def _values(self, result: Mapping[str, Any]) -> list[float]:
+        """Return the objectives of a result; none where one of them was not measured."""
+        names = OBJECTIVES[: len(self._objectives)]
+        return [result[name] for name in names] if all(name in result for name in names) else []
+
+    def _note_rung(self, trial: optuna.Trial, result: Mapping[str, Any]) -> None:
+        if len(self._objectives) == 1:
+            trial.report(result[OBJECTIVES[0]], result["step"])

@@ -8,17 +8,20 @@ from typing import Any
 from ray import tune
 from ray.tune.stopper import Stopper
 
-from dpo_ray.config.objective import ObjectiveConfig
 from dpo_ray.plan import Plan
-from dpo_ray.search.distributions import distributions
+from dpo_ray.search.going_on import put_back
+from dpo_ray.search.meter import Meter
+from dpo_ray.search.past import over
 from dpo_ray.search.progress import Progress
-from dpo_ray.search.proxy import CPUS, OBJECTIVES, ProxyTrial
+from dpo_ray.search.proxy import CPUS, ProxyTrial
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.recorder import Recorder
 from dpo_ray.search.schedulers import make_scheduler
-from dpo_ray.search.study import StudySearch, make_sampler
+from dpo_ray.search.study import StudySearch
+from dpo_ray.search.warm_start import first_in_turn
 from dpo_ray.slots.pool import SlotPool
-from dpo_ray.tracking.journal import Journal
+from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.training.jobs import TrialJob
 
 CANCEL_S = 30.0
@@ -32,14 +35,11 @@ ENVIRONMENT = {
 }
 
 
-MODES = {"maximize": "max", "minimize": "min"}
-
-
 class EndSearch(Stopper):
     """Asks, between Tune's steps, whether the search must end, and then cancels the slots."""
 
-    def __init__(self, progress: Progress, pool: SlotPool) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, meter: Meter, pool: SlotPool) -> None:
+        self._progress, self._meter = progress, meter
         self._pool = pool
         self._cancelled = False
 
@@ -53,7 +53,7 @@ class EndSearch(Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end the experiment."""
-        ending = self._progress.reason() is not None
+        ending = self._progress.reason() is not None or self._meter.search_is_over()
         if ending and not self._cancelled:
             self._cancelled = True
             self._pool.cancel_all(timeout_s=0)
@@ -67,10 +67,12 @@ def run_search(
     template: TrialJob,
     journal: Journal,
     progress: Progress,
+    meter: Meter,
     scratch: Path,
 ) -> None:
-    """Run the plan's trials and journal all they do. Returns when every slot is idle.
+    """Run what the journal lacks of the plan's trials, and journal all they do.
 
+    Returns when every slot is idle: the plan is done, or its budget is spent (`meter` says so).
     `scratch` takes Tune's own files, which nothing of ours reads.
 
     Raises:
@@ -78,53 +80,61 @@ def run_search(
     """
     os.environ.update(ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    sweep = plan.sweep
-    metrics = list(OBJECTIVES[: len(sweep.objective)])
-    modes = [MODES[objective.direction] for objective in sweep.objective]
-    # A rung decides by one number: of two objectives by the first.
-    scheduler = make_scheduler(
-        sweep.search.scheduler,
-        sweep.evaluation.at,
-        metric=metrics[0],
-        mode=modes[0],
-        label=_label(sweep.objective[0]),
-    )
-    searcher = StudySearch(
-        distributions(plan.space),
-        metric=metrics[0] if len(metrics) == 1 else metrics,
-        mode=modes[0] if len(modes) == 1 else modes,
-        sampler=make_sampler(sweep.search),
-        control=plan.control,
-    )
-    recorder = Recorder(journal, pool.slots, pump, scheduler)
+    past = fold(read_journal(journal.path))
+    missing = plan.trials - over(past)
+    if missing <= 0:
+        return
     try:
-        tune.Tuner(
-            tune.with_resources(ProxyTrial, {"cpu": CPUS}),
-            param_space={
-                "template": template,
-                "leases": pool.leases_name,
-                "objectives": [each.model_dump(mode="json") for each in sweep.objective],
-            },
-            tune_config=tune.TuneConfig(
-                num_samples=sweep.search.trials,
-                max_concurrent_trials=sweep.search.concurrent,
-                search_alg=searcher,
-                scheduler=scheduler,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="tune",
-                storage_path=str(scratch),
-                stop=EndSearch(progress, pool),
-                callbacks=[recorder],
-                verbose=0,
-            ),
-        ).fit()
+        _tuner(plan, pool, pump, template, journal, progress, meter, scratch, past, missing).fit()
     finally:
         pool.cancel_all(CANCEL_S)
         pump.catch_up(CANCEL_S)
     progress.check()
 
 
-def _label(objective: ObjectiveConfig) -> str:
-    return objective.metric if objective.penalty is None else f"penalised {objective.metric}"
+def _tuner(
+    plan: Plan,
+    pool: SlotPool,
+    pump: EventPump,
+    template: TrialJob,
+    journal: Journal,
+    progress: Progress,
+    meter: Meter,
+    scratch: Path,
+    past: SweepState,
+    missing: int,
+) -> tune.Tuner:
+    sweep = plan.sweep
+    scheduler = make_scheduler(sweep, plan.trials)
+    put_back(scheduler, past)
+    objectives = [each.model_dump(mode="json") for each in sweep.objective]
+    searcher = StudySearch(
+        sweep.search,
+        plan.space,
+        objectives,
+        first_in_turn(plan, past.warm),
+        past,
+        meter.may_start,
+    )
+    return tune.Tuner(
+        tune.with_resources(ProxyTrial, {"cpu": CPUS}),
+        param_space={
+            "template": template,
+            "leases": pool.leases_name,
+            "objectives": objectives,
+        },
+        tune_config=tune.TuneConfig(
+            num_samples=missing,
+            max_concurrent_trials=sweep.search.concurrent,
+            search_alg=searcher,
+            scheduler=scheduler,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            stop=EndSearch(progress, meter, pool),
+            callbacks=[Recorder(journal, pool.slots, pump, scheduler)],
+            verbose=0,
+        ),
+    )

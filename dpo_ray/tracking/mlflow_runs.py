@@ -7,6 +7,7 @@ from functools import partial
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.flags import flags
+from dpo_ray.tracking.foretelling import foretelling
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key, RunBook
 from dpo_ray.tracking.mlflow_note import note
 from dpo_ray.tracking.mlflow_texts import (
@@ -22,6 +23,7 @@ from dpo_ray.tracking.records import (
     CandidateConfirmed,
     Confirmed,
     DataChecked,
+    Metrics,
     Prepared,
     ReferenceEnded,
     ReferenceMetrics,
@@ -206,6 +208,7 @@ class SweepRuns:
         chosen = [rung for rung in rungs if record.step in (None, rung.step)][-1:]
         for rung in chosen:
             self._book.hold(None, rung.metrics, rung.step, rung.time)
+        self._book.hold(None, _method(self._state), chosen[0].step if chosen else 0, record.time)
         verdict, step = self._state.verdict, chosen[0].step if chosen else 0
         if verdict is not None and verdict.champion is not None:
             confirmed = self._state.confirmed[verdict.champion]
@@ -215,6 +218,13 @@ class SweepRuns:
     def _upload_adapter(self, trial: int, folder: str | None) -> None:
         if folder is not None:
             self._book.upload_once(trial, folder, "adapter", tag="trial.adapter")
+
+
+def _method(state: SweepState) -> Metrics:
+    """What all runs of the sweep have cost, and whether early rungs foretell the end."""
+    taus = {f"search/kendall_tau_{each.fraction:.0%}": each.tau for each in foretelling(state)}
+    spent = {"spent/hours": state.seconds / 3600, "spent/gpu_hours": state.gpu_seconds / 3600}
+    return spent | {name.replace("%", "pct"): tau for name, tau in taus.items()}
 
 
 def _verdict_tags(record: Confirmed) -> dict[str, str]:

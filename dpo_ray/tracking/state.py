@@ -77,6 +77,11 @@ class TrialRow:
         return trial_name(self.number)
 
     @property
+    def seen_rung(self) -> int:
+        """The last step whose evaluation was told, -1 before the first."""
+        return self.rungs[-1].step if self.rungs else -1
+
+    @property
     def is_control(self) -> bool:
         """Whether this is the sweep's own default configuration."""
         return self.origin == "control"
@@ -178,6 +183,12 @@ class SweepState:
         """One objective or two, each as its `config.objective.ObjectiveConfig`."""
         found = self._planned("sweep", "objective") or {}
         return list(found) if isinstance(found, list) else [found]
+
+    @property
+    def trials_asked(self) -> int:
+        """How many trials the search is to have, as was last asked."""
+        search = self._planned("sweep", "search") or {}
+        return int(search.get("trials", len(self.trials)))
 
     @property
     def confirms(self) -> bool:
@@ -325,7 +336,7 @@ def _go_on(row: TrialRow, record: TrialResumed) -> None:
     row.before = row.seconds if row.ended else row.before + row.last - row.started
     row.seconds, row.started = row.before, record.time
     row.status, row.ended, row.reason, row.slot = "RUNNING", None, "", record.slot
-    row.total_steps = record.total_steps
+    row.total_steps = record.total_steps or row.total_steps
 
 
 def _end(row: TrialRow, record: TrialEnded) -> None:

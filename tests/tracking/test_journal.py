@@ -193,3 +193,39 @@ def test_a_reader_goes_on_where_it_stopped(journal):
     read, offset = read_onwards(journal.path, offset, 1)
     assert [record.seq for record in read] == [1]
     assert offset == journal.path.stat().st_size
+
+
+def test_a_reopened_journal_goes_on_counting(tmp_path):
+    first = Journal.create(tmp_path / "journal.jsonl")
+    first.append(SweepEnded(exit_code=130, reason="interrupted"))
+    first.close()
+    second = Journal.reopen(first.path)
+    second.append(SweepEnded(exit_code=0, reason="done"))
+    assert [record.seq for record in read_journal(first.path)] == [0, 1]
+    assert second.path == first.path
+
+
+def test_a_torn_last_line_is_cut_off_before_anything_is_added(tmp_path):
+    first = Journal.create(tmp_path / "journal.jsonl")
+    first.append(SweepEnded(exit_code=130, reason="interrupted"))
+    first.close()
+    whole = first.path.read_bytes()
+    for cut in range(1, len(whole)):
+        first.path.write_bytes(whole + whole[:cut])
+        second = Journal.reopen(first.path)
+        second.append(SweepEnded(exit_code=0, reason="done"))
+        second.close()
+        kept = read_journal(first.path)
+        assert [record.reason for record in kept] == ["interrupted", "done"]
+
+
+def test_a_damaged_journal_is_not_reopened(tmp_path):
+    first = Journal.create(tmp_path / "journal.jsonl")
+    for reason in ("one", "two"):
+        first.append(SweepEnded(exit_code=130, reason=reason))
+    first.close()
+    text = first.path.read_text().replace('"seq"', '"se', 1)
+    first.path.write_text(text)
+    with pytest.raises(CorruptJournal, match=r"journal\.jsonl:1"):
+        Journal.reopen(first.path)
+    assert first.path.read_text() == text

@@ -13,7 +13,13 @@ from mlflow import MlflowClient
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 from dpo_ray.tracking.mlflow_server import default_uri
-from dpo_ray.tracking.records import SweepEnded, TrainMetrics, TrialEnded
+from dpo_ray.tracking.records import (
+    SweepEnded,
+    SweepResumed,
+    TrainMetrics,
+    TrialEnded,
+    TrialResumed,
+)
 
 
 @pytest.fixture(scope="session")
@@ -319,3 +325,31 @@ def test_only_the_mirrors_own_thread_talks_to_mlflow(example_journal, uri):
     finally:
         threading.setprofile(None)
     assert callers == {"mlflow-mirror"}
+
+
+def test_a_sweep_that_goes_on_reopens_its_own_runs(tmp_path, uri, client, planned, started):
+    journal = Journal.create(tmp_path / "journal.jsonl")
+    killed = TrialEnded(trial=0, state="KILLED", reason="SIGTERM", step=30, seconds=9.0)
+    for record in (planned, started, killed, SweepEnded(exit_code=130, reason="SIGTERM")):
+        journal.append(record)
+    mirror(journal.path, uri)
+    before = runs(client)
+    assert {run.info.status for run in before.values()} == {"KILLED"}
+
+    facts = {"plan": planned.plan, "host": "there", "pid": 2, "versions": {}}
+    journal.append(SweepResumed(**facts))
+    journal.append(TrialResumed(trial=0, slot="slot-0", step=30, total_steps=60))
+    mirror(journal.path, uri)
+    assert {run.info.status for run in runs(client).values()} == {"RUNNING"}
+
+    journal.append(TrainMetrics(trial=0, step=60, metrics={"train/loss": 0.1}))
+    done = TrialEnded(trial=0, state="COMPLETED", reason="ran all", step=60, seconds=9.0)
+    journal.append(done)
+    journal.append(SweepEnded(exit_code=0, reason="all trials of the plan are done"))
+    mirror(journal.path, uri)
+    after = runs(client)
+    assert {run.info.status for run in after.values()} == {"FINISHED"}
+    assert {key: run.info.run_id for key, run in after.items()} == {
+        key: run.info.run_id for key, run in before.items()
+    }
+    assert after["parent"].data.metrics["spent/hours"] > 0
