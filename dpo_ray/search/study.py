@@ -6,17 +6,8 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from dpo_ray.config.search import SearchConfig
-
 PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""
-
-
-def make_sampler(search: SearchConfig) -> optuna.samplers.BaseSampler:
-    """Return the seeded sampler a sweep names."""
-    if search.sampler == "random":
-        return optuna.samplers.RandomSampler(seed=search.seed)
-    return optuna.samplers.TPESampler(seed=search.seed, n_startup_trials=search.n_startup)
 
 
 class StudySearch(OptunaSearch):

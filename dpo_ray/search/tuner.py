@@ -15,8 +15,9 @@ from dpo_ray.search.progress import Progress
 from dpo_ray.search.proxy import CPUS, OBJECTIVES, ProxyTrial
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.recorder import Recorder
+from dpo_ray.search.samplers import make_sampler
 from dpo_ray.search.schedulers import make_scheduler
-from dpo_ray.search.study import StudySearch, make_sampler
+from dpo_ray.search.study import StudySearch
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.training.jobs import TrialJob
@@ -93,7 +94,7 @@ def run_search(
         distributions(plan.space),
         metric=metrics[0] if len(metrics) == 1 else metrics,
         mode=modes[0] if len(modes) == 1 else modes,
-        sampler=make_sampler(sweep.search),
+        sampler=make_sampler(sweep.search, plan.space, 0),
         control=plan.control,
     )
     recorder = Recorder(journal, pool.slots, pump, scheduler)

@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.search.distributions import distributions
-from dpo_ray.search.study import PROPOSAL, StudySearch, make_sampler
+from dpo_ray.search.samplers import make_sampler
+from dpo_ray.search.study import PROPOSAL, StudySearch
 
 SPACE = SearchSpace.model_validate(
     {
@@ -29,7 +30,7 @@ def make_search(**settings):
         distributions(SPACE),
         metric="eval/win_rate",
         mode="max",
-        sampler=make_sampler(SearchConfig(**settings)),
+        sampler=make_sampler(SearchConfig.model_validate(settings), SPACE, 0),
         control=CONTROL,
     )
 
