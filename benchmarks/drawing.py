@@ -10,8 +10,8 @@ import optuna
 from dpo_ray.data.pairs import read_pairs
 from dpo_ray.data.rows import load_rows
 from dpo_ray.plan import Plan
-from dpo_ray.search.distributions import distributions
-from dpo_ray.search.study import make_sampler
+from dpo_ray.search.distributions import propose, recorded
+from dpo_ray.search.samplers import make_sampler
 
 
 def draw_configurations(plan: Plan) -> list[dict[str, Any]]:
@@ -20,10 +20,14 @@ def draw_configurations(plan: Plan) -> list[dict[str, Any]]:
     A random sampler does not look at results, so the list is known before anything runs.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=make_sampler(plan.sweep.search))
-    study.enqueue_trial(plan.control)
-    space = distributions(plan.space)
-    return [study.ask(space).params for _ in range(plan.sweep.search.trials)]
+    study = optuna.create_study()
+    for proposal in plan.first:
+        study.enqueue_trial(recorded(plan.space, proposal.params)[0])
+    drawn = []
+    for number in range(plan.trials):
+        study.sampler = make_sampler(plan.sweep.search, plan.space, number)
+        drawn.append(propose(plan.space, study.ask()))
+    return drawn
 
 
 def write_training_pairs(plan: Plan, target: Path) -> None:

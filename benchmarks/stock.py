@@ -44,7 +44,7 @@ def train_stock(task: Task, training: TrainingConfig, rows: Any, folder: Path) -
         args=_arguments(training, folder),
         train_dataset=rows,
         processing_class=tokenizer,
-        peft_config=lora_config(training),
+        peft_config=lora_config(training, model),
         callbacks=[first_step],
     )
     trainer.train()

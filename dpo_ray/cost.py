@@ -1,8 +1,12 @@
 """How long a sweep will roughly take, before anything has been measured on this machine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from dpo_ray.config.branches import branches
 from dpo_ray.config.judging import LlmJudge
+from dpo_ray.config.parameters import CategoricalParameter
+from dpo_ray.config.scheduler import SchedulerConfig
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.plan import Placement, Plan
 
@@ -23,7 +27,7 @@ class Estimate:
     """Seconds of the search and of the confirmation after it."""
 
     low: float
-    """Early stopping halves the field at every rung."""
+    """Early stopping takes its share at every rung."""
     high: float
     """Every trial runs to its end."""
 
@@ -32,43 +36,57 @@ def estimate_seconds(
     plan: Plan, parameter_count: int | None, placement: Placement
 ) -> Estimate | None:
     """Return a rough range, or None where the model's size or the number of steps is unknown."""
-    steps = _steps(plan.sweep)
-    if parameter_count is None or steps is None:
+    shortest, longest = _steps(plan, min), _steps(plan, max)
+    if parameter_count is None or shortest is None or longest is None:
         return None
     flops = _flops(plan.sweep, placement)
-    training = steps * _step_s(plan.sweep, parameter_count, flops)
+    step = _step_s(plan.sweep, parameter_count, flops)
     rung = _rung_s(plan.sweep, parameter_count, flops)
-    least = _confirmation_s(plan.sweep, plan.sweep.evaluation.at[0] * training, rung)
-    most = _confirmation_s(plan.sweep, training, rung)
+    least = _confirmation_s(plan, plan.sweep.evaluation.at[0] * shortest * step, rung)
+    most = _confirmation_s(plan, longest * step, rung)
     return Estimate(
-        low=_search_s(plan.sweep, training, rung, stops=True) + least,
-        high=_search_s(plan.sweep, training, rung, stops=False) + most,
+        low=_search_s(plan, shortest * step, rung, stops=True) + least,
+        high=_search_s(plan, longest * step, rung, stops=False) + most,
     )
 
 
-def most_llm_calls(sweep: SweepConfig) -> int:
+def most_llm_calls(plan: Plan) -> int:
     """Return the calls to language models that judge, if no trial is stopped early.
 
     Two orders for each prompt, answered at each rung, once for the reference's second sample, and
     once in each training of the confirmation (whose prompts are not counted before they are read:
     as many as the search's are assumed).
     """
-    confirm, evaluation = sweep.confirm, sweep.evaluation
+    confirm, evaluation = plan.sweep.confirm, plan.sweep.evaluation
     trainings = 0 if confirm is None else confirm.seeds * (confirm.top + 1) + 1
-    evaluations = sweep.search.trials * len(evaluation.at) + 1 + trainings
+    evaluations = plan.trials * len(evaluation.at) + 1 + trainings
     models = sum(isinstance(judge, LlmJudge) for judge in evaluation.judges)
     return 2 * models * evaluation.prompts * evaluations
 
 
-def _steps(sweep: SweepConfig) -> int | None:
-    """Rows are counted only when the data is read, so epochs need a limit to be known."""
-    training, data = sweep.training, sweep.data
+def _steps(plan: Plan, which: Callable[[list[float]], float]) -> int | None:
+    """Rows are counted only when the data is read, so epochs need a limit to be known.
+
+    Where epochs are searched, `which` chooses among their ends.
+    """
+    training, data = plan.sweep.training, plan.sweep.data
     if training.max_steps is not None:
         return training.max_steps
     if data.limit is None:
         return None
     pairs = data.limit * (1 - data.validation - data.test)
-    return max(1, round(pairs * training.epochs / training.batch_size))
+    return max(1, round(pairs * which(_epochs(plan)) / training.batch_size))
+
+
+def _epochs(plan: Plan) -> list[float]:
+    """Return the sweep's own epochs and the ends of where they are searched."""
+    ends = [plan.sweep.training.epochs]
+    for parameter in branches(plan.space, "epochs") if "epochs" in plan.space.parameters else ():
+        if isinstance(parameter, CategoricalParameter):
+            ends += map(float, parameter.choices)
+        else:
+            ends += [parameter.low, parameter.high]
+    return ends
 
 
 def _flops(sweep: SweepConfig, placement: Placement) -> float:
@@ -103,27 +121,30 @@ def _tokens(sweep: SweepConfig) -> float:
     return sweep.data.max_length / 4
 
 
-def _search_s(sweep: SweepConfig, training: float, rung: float, stops: bool) -> float:
-    search, at = sweep.search, sweep.evaluation.at
-    keep = 1 / search.scheduler.reduction_factor if stops and _asha(sweep) else 1.0
+def _search_s(plan: Plan, training: float, rung: float, stops: bool) -> float:
+    search, at = plan.sweep.search, plan.sweep.evaluation.at
     trial, alive, before = GAP_S, 1.0, 0.0
     for fraction in at:
         trial += alive * ((fraction - before) * training + rung)
-        alive, before = alive * keep, fraction
-    waves = -(-search.trials // search.concurrent)
+        if stops and fraction >= search.scheduler.grace_fraction:
+            alive *= _share_that_goes_on(search.scheduler)
+        before = fraction
+    waves = -(-plan.trials // search.concurrent)
     return START_S + waves * trial
 
 
-def _confirmation_s(sweep: SweepConfig, training: float, rung: float) -> float:
+def _confirmation_s(plan: Plan, training: float, rung: float) -> float:
     """Each training is evaluated once, at the step that was chosen."""
-    confirm = sweep.confirm
+    sweep, confirm = plan.sweep, plan.sweep.confirm
     if confirm is None:
         return 0.0
-    trainings = confirm.seeds * (min(confirm.top, sweep.search.trials) + 1)
-    waves = -(-trainings // min(sweep.search.concurrent, sweep.search.trials))
+    trainings = confirm.seeds * (min(confirm.top, plan.trials) + 1)
+    waves = -(-trainings // min(sweep.search.concurrent, plan.trials))
     share = (confirm.prompts or sweep.evaluation.prompts) / sweep.evaluation.prompts
     return waves * (GAP_S + training + share * rung)
 
 
-def _asha(sweep: SweepConfig) -> bool:
-    return sweep.search.scheduler.type == "asha"
+def _share_that_goes_on(scheduler: SchedulerConfig) -> float:
+    """About half of the trials at a rung are no worse than the median of those before."""
+    shares = {"asha": 1 / scheduler.reduction_factor, "median": 0.5, "none": 1.0}
+    return shares[scheduler.type]

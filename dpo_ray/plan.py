@@ -1,7 +1,7 @@
 """Space + sweep -> Plan: everything that is decided before anything runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,17 +9,32 @@ from pydantic import ValidationError
 
 from dpo_ray.config.document import Document
 from dpo_ray.config.findings import explain
+from dpo_ray.config.grid import grid
 from dpo_ray.config.loading import open_space, open_sweep
 from dpo_ray.config.naming import sweep_name
+from dpo_ray.config.parameters import Value
 from dpo_ray.config.redaction import redact
 from dpo_ray.config.refusing import refuse_misleading
-from dpo_ray.config.resolving import resolve_space
+from dpo_ray.config.resolving import control_of, resolve_space
+from dpo_ray.config.samplers import GridConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.config.training import TrainingConfig
+from dpo_ray.config.try_first import resolve_try_first
+from dpo_ray.config.wording import problem
 from dpo_ray.errors import ConfigError
 
-Value = float | int | str | bool
+FirstOrigin = Literal["control", "try_first", "grid"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration that is known before anything runs."""
+
+    params: dict[str, Value]
+    """Every active parameter, tied ones included, in the space's order."""
+    origin: FirstOrigin
+    """Who proposed it: the sweep's own values, `search.try_first`, or the grid."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +50,19 @@ class Plan:
     space: SearchSpace
     """What is searched, relative ranges multiplied out."""
     sweep: SweepConfig
-    control: dict[str, Value]
-    """The sweep's own value of each searched field: the first trial."""
+    first: list[Proposal]
+    """The control trial, then `search.try_first`, then the grid where that is the sampler."""
+
+    @property
+    def control(self) -> dict[str, Value]:
+        """The sweep's own value of each field that is searched at the sweep's own roots."""
+        return self.first[0].params
+
+    @property
+    def trials(self) -> int:
+        """How many configurations are tried: a grid may have fewer than `search.trials`."""
+        asked = self.sweep.search.trials
+        return min(asked, len(self.first)) if self.sweep.search.sampler.type == "grid" else asked
 
     @property
     def folder(self) -> Path:
@@ -44,7 +70,10 @@ class Plan:
         return self.store / "sweeps" / self.name
 
     def training_for(self, params: Mapping[str, Value]) -> TrainingConfig:
-        """Return the training of one trial; ConfigError where the parameters are not legal."""
+        """Return the training of one trial; ConfigError where the parameters are not legal.
+
+        A field that is not searched at the trial's roots keeps the sweep's own value.
+        """
         values = {**self.sweep.training.model_dump(), **params}
         try:
             return TrainingConfig.model_validate(values)
@@ -63,6 +92,8 @@ class Plan:
             "space": self.space.model_dump(mode="json"),
             "sweep": self.sweep.model_dump(mode="json"),
             "control": self.control,
+            "first": [asdict(proposal) for proposal in self.first],
+            "trials": self.trials,
         }
         return dict(redact(plain))
 
@@ -87,8 +118,23 @@ def make_plan(
         sweep_path=sweep_path.absolute(),
         space=resolved,
         sweep=sweep,
-        control={field: getattr(sweep.training, field) for field in resolved.parameters},
+        first=_first(resolved, sweep, sweep_file),
     )
+
+
+def _first(space: SearchSpace, sweep: SweepConfig, sweep_file: Document) -> list[Proposal]:
+    search = sweep.search
+    control = control_of(space, sweep.training)
+    asked = resolve_try_first(space, control, search.try_first, sweep_file)
+    first = [Proposal(control, "control"), *(Proposal(each, "try_first") for each in asked)]
+    if isinstance(search.sampler, GridConfig):
+        try:
+            points = grid(space, search.sampler.points, search.seed)
+        except ValueError as error:
+            raise ConfigError(problem(sweep_file, ("search", "sampler"), str(error))) from None
+        known = [proposal.params for proposal in first]
+        first += [Proposal(point, "grid") for point in points if point not in known]
+    return first
 
 
 @dataclass(frozen=True)

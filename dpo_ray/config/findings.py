@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from dpo_ray.config.document import Document
@@ -77,7 +77,7 @@ def _line(
             )
         case "union_tag_invalid":
             rule = f"unknown value, got {show(context['tag'])}; allowed: {_kinds(model, detail)}"
-            return problem(document, (*path, "type"), rule)
+            return problem(document, _tag_path(path, document), rule)
     return problem(document, path, _rule(detail))
 
 
@@ -103,7 +103,7 @@ def _kinds(model: Any, detail: ErrorDetails) -> str:
     """List the values of `type` that tell the members of the union at a location apart."""
     for part in detail["loc"]:
         model = next(inner for inner in _below(_bare(model), part))
-    return ", ".join(tag for member in get_args(_bare(model)) for tag in get_args(_type_of(member)))
+    return ", ".join(tag for member in get_args(_bare(model)) for tag in _tags(member))
 
 
 def _path(detail: ErrorDetails, document: Document) -> KeyPath:
@@ -117,12 +117,24 @@ def _path(detail: ErrorDetails, document: Document) -> KeyPath:
     return (*path, detail["loc"][-1]) if detail["type"] == "missing" else path
 
 
+def _tag_path(path: KeyPath, document: Document) -> KeyPath:
+    """Name `type`, or the word that was written in the place of a map."""
+    here: Any = document.values
+    for part in path:
+        here = here[part]
+    return path if isinstance(here, str) else (*path, "type")
+
+
 def _guilty(path: KeyPath, keys: Sequence[str], document: Document) -> KeyPath:
     """Choose, of the keys that break a rule together, the one a person wrote last or at all."""
-    candidates = [(*path, *key.split(".")) for key in keys]
+    candidates = [(*path, *_parts(key)) for key in keys]
     written = [key for key in candidates if key in document.places]
     overridden = [key for key in written if document.places[key].startswith("--set")]
     return [*overridden, *written, *candidates, path][0]
+
+
+def _parts(key: str) -> KeyPath:
+    return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
 def _fields(model: Any, loc: tuple[str | int, ...]) -> list[str]:
@@ -148,11 +160,14 @@ def _below(annotation: Any, part: str | int) -> Iterator[Any]:
     elif get_origin(annotation) in (dict, list):
         yield get_args(annotation)[-1]
     else:
-        yield from (m for m in get_args(annotation) if part in get_args(_type_of(m)))
+        yield from (m for m in get_args(annotation) if part in _tags(m))
 
 
-def _type_of(member: Any) -> Any:
-    return member.model_fields["type"].annotation
+def _tags(member: Any) -> tuple[Any, ...]:
+    """Return by which words pydantic's locations tell a member of a union."""
+    if get_origin(member) is Annotated:
+        return tuple(each.tag for each in get_args(member)[1:] if isinstance(each, Tag))
+    return get_args(member.model_fields["type"].annotation)
 
 
 def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -4,12 +4,20 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.config.wording import show
 from dpo_ray.errors import ConfigError
 
+SPENDING: dict[str, Any] = {
+    "search": {"trials", "concurrent"},
+    "budget": True,
+    "tracking": True,
+    "cluster": True,
+}
+"""What a sweep may take and where it is shown: another value asks the same question."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -28,10 +36,9 @@ def sweep_name(name: str | None, space_path: Path, space: SearchSpace, sweep: Sw
 def _digest(space: SearchSpace, sweep: SweepConfig) -> str:
     """Hash what the answer depends on, so the same command means the same sweep.
 
-    The number of trials stays out: more of them continue the sweep.
+    What more may be spent on it stays out: more trials, trials at once or hours continue the
+    sweep.
     """
-    kept = sweep.model_dump(
-        mode="json", exclude={"search": {"trials"}, "tracking": True, "cluster": True}
-    )
+    kept = sweep.model_dump(mode="json", exclude=SPENDING)
     text = json.dumps([space.model_dump(mode="json"), kept], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dpo_ray.config.resolving import SEARCHABLE
+from dpo_ray.config.searchable import SEARCHABLE
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
 

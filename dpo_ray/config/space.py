@@ -1,85 +1,24 @@
-"""A search space in Optuna's vocabulary, with Optuna's rules checked before Optuna sees it."""
+"""A search space: which training fields are searched, where, and under which conditions."""
 
-from fractions import Fraction
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
+from dpo_ray.config.parameters import CategoricalParameter, Parameter, TiedParameter, When
 from dpo_ray.config.rules import STRICT, broken_rule
-
-_TYPED = ConfigDict(**STRICT, json_schema_extra=lambda schema: _require_type(schema))
-
-
-class FloatParameter(BaseModel):
-    """A real number from `low` to `high`, both included."""
-
-    model_config = _TYPED
-
-    type: Literal["float"] = "float"
-    """A real number."""
-    low: float
-    """The smallest value tried."""
-    high: float
-    """The largest value tried."""
-    log: bool = False
-    """Draw on a logarithmic scale: as many values from 1 to 10 as from 10 to 100."""
-    step: Annotated[float, Field(gt=0)] | None = None
-    """Try only low, low + step, low + 2 step, ... up to high."""
-    relative: bool = False
-    """`low`, `high` and `step` are multiples of the sweep's own fixed value."""
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        if self.log and self.step is not None:
-            raise broken_rule("a logarithmic range of floats cannot have a step", "step")
-        _check_range(self.low, self.high, self.log, self.step)
-        return self
+from dpo_ray.config.wording import did_you_mean, show
 
 
-class IntParameter(BaseModel):
-    """A whole number from `low` to `high`, both included."""
-
-    model_config = _TYPED
-
-    type: Literal["int"] = "int"
-    """A whole number."""
-    low: int
-    """The smallest value tried."""
-    high: int
-    """The largest value tried."""
-    log: bool = False
-    """Draw on a logarithmic scale."""
-    step: Annotated[int, Field(ge=1)] = 1
-    """Try only low, low + step, low + 2 step, ... up to high."""
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        if self.log and self.step != 1:
-            raise broken_rule("a logarithmic range of whole numbers has step 1", "step")
-        _check_range(self.low, self.high, self.log, self.step)
-        return self
+def _one_or_list(value: Any) -> str:
+    return "list" if isinstance(value, list) else "one"
 
 
-class CategoricalParameter(BaseModel):
-    """One of a few values without order."""
-
-    model_config = _TYPED
-
-    type: Literal["categorical"] = "categorical"
-    """One of a list."""
-    choices: Annotated[list[str | int | float | bool], Field(min_length=1)]
-    """The values tried, each once."""
-
-    @model_validator(mode="after")
-    def _choices_differ(self) -> Self:
-        for index, choice in enumerate(self.choices):
-            if choice in self.choices[:index]:
-                raise broken_rule(f"choices must differ, got {choice!r} twice", "choices")
-        return self
-
-
-Parameter = Annotated[
-    FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="type")
+Branches = Annotated[list[Parameter], Field(min_length=1)]
+Searched = Annotated[
+    Annotated[Parameter, Tag("one")] | Annotated[Branches, Tag("list")],
+    Discriminator(_one_or_list),
 ]
 
 
@@ -88,41 +27,91 @@ class SearchSpace(BaseModel):
 
     model_config = STRICT
 
-    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
-    """Training fields by name, each with its range or choices."""
+    parameters: Annotated[dict[str, Searched], Field(min_length=1)]
+    """Training fields by name, each with its range or choices, or with a list of branches whose
+    conditions (`when`) leave no configuration two of them."""
+
+    @model_validator(mode="after")
+    def _conditions_stand_on_roots(self) -> Self:
+        for name, searched in self.parameters.items():
+            for key, parameter in _entries(name, searched):
+                for root, values in (_when(parameter) or {}).items():
+                    _check_root(self, f"{key}.when.{root}", root, values)
+        return self
+
+    @model_validator(mode="after")
+    def _branches_are_disjoint(self) -> Self:
+        for name, searched in self.parameters.items():
+            for (_, first), (key, second) in combinations(_entries(name, searched), 2):
+                if not _disjoint(_when(first) or {}, _when(second) or {}):
+                    rule = "overlaps an earlier branch: no configuration may belong to two"
+                    raise broken_rule(rule, f"{key}.when", key)
+        return self
+
+    @model_validator(mode="after")
+    def _ties_hold(self) -> Self:
+        for name, searched in self.parameters.items():
+            for key, parameter in _entries(name, searched):
+                if isinstance(parameter, TiedParameter):
+                    _check_tie(self, key, parameter)
+        return self
 
 
-def contains(parameter: Parameter, value: object) -> bool:
-    """Tell whether the sampler could propose `value`: within the range and on its grid."""
-    if isinstance(parameter, CategoricalParameter):
-        return value in parameter.choices
-    if isinstance(value, str) or not isinstance(value, int | float):
-        return False
-    if not parameter.low <= value <= parameter.high:
-        return False
-    return not parameter.step or _on_grid(parameter.low, value, parameter.step)
+def _entries(name: str, searched: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every branch of a parameter with its dotted key."""
+    key = f"parameters.{name}"
+    if isinstance(searched, list):
+        yield from ((f"{key}.{index}", branch) for index, branch in enumerate(searched))
+    else:
+        yield key, searched
 
 
-def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
-    if low > high:
-        raise broken_rule(f"low <= high must hold, got low={low} and high={high}", "low", "high")
-    if log and low <= 0:
-        raise broken_rule(f"a logarithmic range needs low > 0, got {low}", "low")
-    # Optuna lowers `high` to the grid with a warning; a range that means something else is refused.
-    if step is not None and not _on_grid(low, high, step):
-        raise broken_rule(
-            f"high must be low plus a multiple of step, got low={low}, high={high}, step={step}",
-            "high",
-            "step",
-        )
+def _when(parameter: Any) -> When | None:
+    return None if isinstance(parameter, TiedParameter) else parameter.when
 
 
-def _on_grid(low: float, value: float, step: float) -> bool:
-    """Decide in decimals, as written: (0.3 - 0.1) / 0.1 is 2, in binary floats it is not."""
-    return (Fraction(str(value)) - Fraction(str(low))) % Fraction(str(step)) == 0
+def _check_root(space: SearchSpace, key: str, root: str, values: list[Any]) -> None:
+    """Refuse what no condition can stand on; roots without conditions leave no cycles either."""
+    roots = [name for name, each in space.parameters.items() if _is_root(each)]
+    if root not in space.parameters:
+        rule = f"is not a parameter of this space{did_you_mean(root, roots or ['none'])}"
+        raise broken_rule(rule, key)
+    parameter = space.parameters[root]
+    if not isinstance(parameter, CategoricalParameter) or parameter.when is not None:
+        allowed = ", ".join(roots) or "none"
+        rule = f"must be a categorical parameter without a condition of its own; allowed: {allowed}"
+        raise broken_rule(rule, key)
+    for value in values:
+        if value not in parameter.choices:
+            allowed = ", ".join(map(str, parameter.choices))
+            rule = f"must list choices of {root}, got {show(value)}; allowed: {allowed}"
+            raise broken_rule(rule, key)
 
 
-def _require_type(schema: dict[str, object]) -> None:
-    """Have editors ask for `type`, without which a parameter's kind would be a guess."""
-    required = schema.get("required")
-    schema["required"] = ["type", *(required if isinstance(required, list) else [])]
+def _is_root(searched: Any) -> bool:
+    return isinstance(searched, CategoricalParameter) and searched.when is None
+
+
+def _disjoint(first: When, second: When) -> bool:
+    return any(
+        not any(value in second[root] for value in first[root]) for root in first.keys() & second
+    )
+
+
+def _check_tie(space: SearchSpace, key: str, tie: TiedParameter) -> None:
+    if key.rpartition(".")[2].isdecimal():
+        raise broken_rule("a tied parameter has no branches: it follows what it is tied to", key)
+    drawn = [
+        name
+        for name, searched in space.parameters.items()
+        if not isinstance(searched, TiedParameter)
+    ]
+    if tie.to not in drawn:
+        rule = f"must be a parameter that is drawn, got {tie.to}{did_you_mean(tie.to, drawn)}"
+        raise broken_rule(rule, f"{key}.to")
+    for _, parameter in _entries(tie.to, space.parameters[tie.to]):
+        for choice in parameter.choices if isinstance(parameter, CategoricalParameter) else ():
+            if isinstance(choice, str | bool):
+                raise broken_rule(
+                    f"must be a number to follow, {tie.to} may be {choice}", f"{key}.to"
+                )

@@ -51,22 +51,26 @@ class SweepConfig(BaseModel):
 
     @model_validator(mode="after")
     def _objectives_are_measured(self) -> Self:
+        for objective in self.objective:
+            self._check_measured(objective.metric, "objective.metric", "objective")
+        if self.search.scheduler.metric is not None:
+            self._check_measured(self.search.scheduler.metric, "search.scheduler.metric")
+        return self
+
+    def _check_measured(self, metric: str, *keys: str) -> None:
         judges = self.evaluation.further_judges
         known = [*METRICS, *(f"{name}/{what}" for name in judges for what in ("win_rate", "score"))]
         unscored = {"gold_reward"} if self.evaluation.judge.type == "llm" else set[str]()
         unscored |= {f"{name}/score" for name, judge in judges.items() if judge.type == "llm"}
-        for objective in self.objective:
-            if objective.metric not in known:
-                hint = did_you_mean(objective.metric, known)
-                rule = f"unknown metric, got {show(objective.metric)}{hint}"
-                raise broken_rule(rule, "objective.metric", "objective")
-            if objective.metric in unscored:
-                raise broken_rule(
-                    f"{objective.metric} needs a judge that gives scores, and an llm judge compares"
-                    "; use win_rate",
-                    "objective",
-                )
-        return self
+        if metric not in known:
+            hint = did_you_mean(metric, known)
+            raise broken_rule(f"unknown metric, got {show(metric)}{hint}", *keys)
+        if metric in unscored:
+            raise broken_rule(
+                f"{metric} needs a judge that gives scores, and an llm judge compares"
+                "; use win_rate",
+                keys[-1],
+            )
 
     @model_validator(mode="after")
     def _two_objectives_are_quality_and_distance(self) -> Self:

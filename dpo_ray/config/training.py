@@ -1,6 +1,6 @@
 """One DPO training run."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -26,10 +26,13 @@ LossType = Literal[
 ]
 """TRL 1.16's names; TRL itself finds an unknown one only at the first step."""
 
+ModuleSet = Literal["all-linear", "attention", "mlp"]
+"""Sets of a model's linear layers that are found by name in whatever model is loaded."""
+
 SMOOTHED_LOSSES = ("robust", "exo_pair", "aot", "aot_unpaired")
 """The losses that read label_smoothing; TRL ignores it in all others without a word."""
 
-LORA_FIELDS = ("lora_rank", "lora_alpha", "target_modules")
+LORA_FIELDS = ("lora_rank", "lora_alpha", "use_rslora", "target_modules")
 """Fields that only an adapter reads."""
 
 
@@ -38,13 +41,14 @@ def _word_or_list(value: Any) -> str:
 
 
 def _only_word(value: Any) -> Any:
-    if value != "all-linear":
-        raise broken_rule(f"must be all-linear or a list of module names, got {show(value)}")
+    if value not in get_args(ModuleSet):
+        words = ", ".join(get_args(ModuleSet))
+        raise broken_rule(f"must be {words} or a list of module names, got {show(value)}")
     return value
 
 
 TargetModules = Annotated[
-    Annotated[Literal["all-linear"], BeforeValidator(_only_word), Tag("word")]
+    Annotated[ModuleSet, BeforeValidator(_only_word), Tag("word")]
     | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), Tag("list")],
     Discriminator(_word_or_list),
 ]
@@ -66,8 +70,11 @@ class TrainingConfig(BaseModel):
     """Rank of the adapter's update matrices."""
     lora_alpha: Annotated[int, Field(ge=1)] = 16
     """The adapter's update is scaled by lora_alpha / lora_rank."""
+    use_rslora: bool = False
+    """Scale by lora_alpha / sqrt(lora_rank) instead (rsLoRA): the update's size then hardly depends
+    on the rank."""
     target_modules: TargetModules = "all-linear"
-    """Layers that get an adapter: all-linear, or a list of module names."""
+    """Layers that get an adapter: all-linear, attention, mlp, or a list of module names."""
     loss_type: LossType = "sigmoid"
     """TRL's name of the loss; sigmoid is the DPO paper's."""
     example_weight: bool = True
@@ -75,6 +82,9 @@ class TrainingConfig(BaseModel):
     ablation, trained as hinge loss at beta 1e-3."""
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Assumed share of flipped labels; read by robust, exo_pair, aot and aot_unpaired only."""
+    sft_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the chosen answers' own loss (SFT, nats a token) that is added to the preference
+    loss, whose weight is 1."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Optimizer steps of a trial; overrides epochs."""
     epochs: Annotated[float, Field(gt=0)] = 1.0
@@ -125,5 +135,23 @@ class TrainingConfig(BaseModel):
                 "loss_type exo_pair needs label_smoothing > 0, got 0.0",
                 "label_smoothing",
                 "loss_type",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sft_is_added_to_a_preference_loss(self) -> Self:
+        if self.sft_weight > 0 and self.loss_type == "sft":
+            raise broken_rule(
+                "loss_type sft is the chosen answers' loss already, "
+                f"got sft_weight {self.sft_weight}; set 0",
+                "sft_weight",
+                "loss_type",
+            )
+        if self.sft_weight > 0 and not self.example_weight:
+            raise broken_rule(
+                "cannot be added where example_weight is false: that loss is trained at a "
+                f"thousandth of its scale, got {self.sft_weight}; set 0",
+                "sft_weight",
+                "example_weight",
             )
         return self

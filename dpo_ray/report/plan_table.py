@@ -7,15 +7,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dpo_ray.config.branches import branches, is_conditional
 from dpo_ray.config.judging import LlmJudge
 from dpo_ray.config.objective import ObjectiveConfig
+from dpo_ray.config.parameters import CategoricalParameter, Sampled, TiedParameter, describe
 from dpo_ray.config.redaction import redact
 from dpo_ray.config.reference import SftConfig
-from dpo_ray.config.resolving import describe
-from dpo_ray.config.space import CategoricalParameter, Parameter
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.cost import Estimate, most_llm_calls
 from dpo_ray.plan import Placement, Plan
+from dpo_ray.report.plan_search import choosing_rows, stopping
 
 Row = tuple[str, str]
 UNITS = ((3600, "h"), (60, "min"), (1, "s"))
@@ -29,7 +30,7 @@ def print_plan(
     files = f"{plan.space_path.name} + {plan.sweep_path.name}"
     console.print(Text.assemble((plan.name, "cyan"), (f"  {files}", "dim")))
     console.print(Padding(_space(plan), (1, 0, 1, 2)))
-    rows = [*_work(plan.sweep), *_resources(plan.sweep, placement)]
+    rows = [*_work(plan), *_resources(plan.sweep, placement)]
     rows += [("time", _time(estimate)), *_writes(plan)]
     console.print(Padding(_facts(rows), (0, 0, 0, 2)))
 
@@ -40,12 +41,32 @@ def _space(plan: Plan) -> Table:
     table.add_column("values")
     table.add_column("drawn")
     table.add_column("control trial")
-    for name, parameter in plan.space.parameters.items():
-        table.add_row(name, describe(parameter), _drawn(parameter), str(plan.control[name]))
+    if is_conditional(plan.space):
+        table.add_column("where")
+    for row in _searched(plan):
+        table.add_row(*row)
     return table
 
 
-def _drawn(parameter: Parameter) -> str:
+def _searched(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each branch; the control trial's value stands in the one it belongs to."""
+    space, control = plan.space, plan.control
+    for name, searched in space.parameters.items():
+        value = str(control[name]) if name in control else "-"
+        if isinstance(searched, TiedParameter):
+            yield name, f"{searched.times:g} x {searched.to}", "tied", value
+        for branch in branches(space, name):
+            where = branch.when or {}
+            belongs = all(control[root] in values for root, values in where.items())
+            shown = value if belongs else "-"
+            condition = " and ".join(
+                f"{root} is {' or '.join(map(str, values))}" for root, values in where.items()
+            )
+            more = (condition,) if is_conditional(space) else ()
+            yield name, describe(branch), _drawn(branch), shown, *more
+
+
+def _drawn(parameter: Sampled) -> str:
     if isinstance(parameter, CategoricalParameter):
         return "one of them"
     return "log scale" if parameter.log else "evenly"
@@ -60,38 +81,35 @@ def _facts(rows: list[Row]) -> Table:
     return table
 
 
-def _work(sweep: SweepConfig) -> Iterator[Row]:
-    search, training, evaluation = sweep.search, sweep.training, sweep.evaluation
+def _work(plan: Plan) -> Iterator[Row]:
+    sweep, training, evaluation = plan.sweep, plan.sweep.training, plan.sweep.evaluation
     tuned = "fine-tune the reference, " if sweep.reference.sft is not None else ""
     confirmed = "confirm, " if sweep.confirm is not None else ""
     yield "stages", f"{tuned}prepare (what is cached is reused), search, {confirmed}report"
-    yield "model", f"{sweep.model.name}, {sweep.model.dtype}, LoRA on {_modules(sweep)}"
+    yield "model", f"{sweep.model.name}, {sweep.model.dtype}, {_trained(plan)}"
     if sweep.reference.sft is not None:
         yield "reference", _fine_tuning(sweep.reference.sft)
     yield "pairs", f"{sweep.data.source}, up to {sweep.data.max_length} tokens"
-    yield (
-        "trials",
-        f"{search.trials}, {search.concurrent} at once: the control first, {_chooser(sweep)}",
-    )
-    yield "a trial", f"{_length(sweep)} of {training.batch_size} pairs, {training.loss_type} loss"
+    yield from choosing_rows(plan)
+    yield "a trial", f"{_length(plan)} of {training.batch_size} pairs, {_loss(plan)}"
     rungs = ", ".join(f"{fraction:.0%}" for fraction in evaluation.at)
     judged = f"{evaluation.prompts} prompts by {evaluation.judge.title}"
-    yield "measured", f"at {rungs} of its steps, on {judged}{_stopping(sweep)}"
-    yield from _further_judges(sweep)
+    yield "measured", f"at {rungs} of its steps, on {judged}{stopping(sweep)}"
+    yield from _further_judges(plan)
     yield "objective", ", then ".join(_objective(each) for each in sweep.objective)
     yield "confirmed", _confirmation(sweep)
 
 
-def _further_judges(sweep: SweepConfig) -> Iterator[Row]:
+def _further_judges(plan: Plan) -> Iterator[Row]:
     """Name the judges beside the first, and what judging by language models may cost."""
-    evaluation = sweep.evaluation
+    evaluation = plan.sweep.evaluation
     names = [f"{name} ({judge.title})" for name, judge in evaluation.further_judges.items()]
     if names:
         yield "judged, too", f"by {', '.join(names)}"
     models = [each for each in evaluation.judges if isinstance(each, LlmJudge)]
     if models:
         ceiling = ", ".join(f"at most {judge.max_calls:,} by {judge.model}" for judge in models)
-        calls = most_llm_calls(sweep)
+        calls = most_llm_calls(plan)
         yield "judge calls", f"up to {calls:,} if no trial is stopped early; {ceiling}"
 
 
@@ -120,29 +138,37 @@ def _fine_tuning(sft: SftConfig) -> str:
     return f"the model after SFT ({sft.mode}): {length} of {sft.batch_size} texts, {texts}"
 
 
-def _modules(sweep: SweepConfig) -> str:
-    modules = sweep.training.target_modules
-    return modules if isinstance(modules, str) else ", ".join(modules)
+def _trained(plan: Plan) -> str:
+    training, modules = plan.sweep.training, plan.sweep.training.target_modules
+    if training.mode == "full":
+        return "all weights"
+    if _varies(plan, "target_modules"):
+        return "LoRA on the searched layers"
+    return f"LoRA on {modules if isinstance(modules, str) else ', '.join(modules)}"
 
 
-def _chooser(sweep: SweepConfig) -> str:
-    if sweep.search.sampler == "random":
-        return "then random draws"
-    return f"random draws until {sweep.search.n_startup} have finished, then TPE"
+def _length(plan: Plan) -> str:
+    training = plan.sweep.training
+    if training.max_steps is not None:
+        return f"{training.max_steps} steps"
+    epochs = (
+        "as many epochs as are searched"
+        if _varies(plan, "epochs")
+        else f"{training.epochs:g} epochs"
+    )
+    return f"{epochs}, in steps"
 
 
-def _length(sweep: SweepConfig) -> str:
-    if sweep.training.max_steps is not None:
-        return f"{sweep.training.max_steps} steps"
-    return f"{sweep.training.epochs:g} epochs, in steps"
+def _loss(plan: Plan) -> str:
+    training = plan.sweep.training
+    loss = "the searched losses" if _varies(plan, "loss_type") else f"{training.loss_type} loss"
+    if _varies(plan, "sft_weight"):
+        return f"{loss} with SFT's added"
+    return f"{loss} + {training.sft_weight:g} x SFT's" if training.sft_weight else loss
 
 
-def _stopping(sweep: SweepConfig) -> str:
-    scheduler = sweep.search.scheduler
-    if scheduler.type == "none" or len(sweep.evaluation.at) == 1:
-        return ""
-    first = f"the first {scheduler.grace_trials}, then the best 1 in {scheduler.reduction_factor}"
-    return f"; ASHA lets {first} go on"
+def _varies(plan: Plan, field: str) -> bool:
+    return field in plan.space.parameters
 
 
 def _resources(sweep: SweepConfig, placement: Placement) -> Iterator[Row]:

@@ -12,6 +12,7 @@ from trl import DPOConfig, DPOTrainer
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import SCORE_COLUMNS, TOKEN_COLUMNS
 from dpo_ray.training.arguments import common_arguments
+from dpo_ray.training.targets import target_modules
 
 UNWEIGHTED_BETA = 1e-3
 """Beta of the hinge loss that stands for DPO without the example weight."""
@@ -65,7 +66,7 @@ def build_trainer(
         ),
         train_dataset=rows,
         processing_class=tokenizer,
-        peft_config=None if full else lora_config(training),
+        peft_config=None if full else lora_config(training, model),
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
@@ -97,12 +98,16 @@ def loss_of(training: TrainingConfig) -> str:
     return training.loss_type if training.example_weight else "hinge"
 
 
-def lora_config(training: TrainingConfig) -> LoraConfig:
-    """Return the adapter's shape. Dropout stays out: TRL's disable_dropout would zero it."""
+def lora_config(training: TrainingConfig, model: Any) -> LoraConfig:
+    """Return the adapter's shape on the bare `model`, whose layers named sets are looked up in.
+
+    Dropout stays out: TRL's disable_dropout would zero it.
+    """
     return LoraConfig(
         r=training.lora_rank,
         lora_alpha=training.lora_alpha,
-        target_modules=training.target_modules,
+        use_rslora=training.use_rslora,
+        target_modules=target_modules(training, model),
         task_type="CAUSAL_LM",
     )
 
@@ -110,13 +115,18 @@ def lora_config(training: TrainingConfig) -> LoraConfig:
 def dpo_arguments(
     training: TrainingConfig, *, max_length: int, dtype: str, workers: int, folder: Path
 ) -> DPOConfig:
-    """Translate one trial into TRL's arguments; `batch_size` is shared among workers."""
+    """Translate one trial into TRL's arguments; `batch_size` is shared among workers.
+
+    TRL adds losses up by their weights; its SFT loss is a mean over the chosen answers' tokens.
+    """
     common = common_arguments(
         training, max_length=max_length, dtype=dtype, workers=workers, folder=folder
     )
+    added = training.sft_weight
     return DPOConfig(
         **common,
         beta=training.beta if training.example_weight else UNWEIGHTED_BETA,
-        loss_type=[loss_of(training)],
+        loss_type=[loss_of(training), "sft"] if added else [loss_of(training)],
+        loss_weights=[1.0, added] if added else None,
         label_smoothing=training.label_smoothing,
     )

@@ -12,8 +12,8 @@ TOP = (
     "tracking, cluster"
 )
 TRAINING = (
-    "beta, learning_rate, mode, lora_rank, lora_alpha, target_modules, loss_type, "
-    "example_weight, label_smoothing, max_steps, epochs, batch_size, gradient_accumulation, "
+    "beta, learning_rate, mode, lora_rank, lora_alpha, use_rslora, target_modules, loss_type, "
+    "example_weight, label_smoothing, sft_weight, max_steps, epochs, batch_size, gradient_accumulation, "
     "lr_scheduler, warmup, weight_decay, "
     "max_grad_norm, gradient_checkpointing, logging_steps, checkpoint_steps, seed"
 )
@@ -61,8 +61,8 @@ def refusal(load, *arguments) -> str:
         ),
         (
             "training: {target_modules: q_proj}\n",
-            "s.yaml:1: training.target_modules: must be all-linear or a list of module names, "
-            'got "q_proj"',
+            "s.yaml:1: training.target_modules: must be all-linear, attention, mlp or a list of "
+            'module names, got "q_proj"',
         ),
         (
             "training: {gradient_checkpointing: yes}\n",

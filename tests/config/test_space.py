@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from dpo_ray.config.space import (
+from dpo_ray.config.parameters import (
     CategoricalParameter,
     FloatParameter,
     IntParameter,
     Parameter,
-    SearchSpace,
     contains,
 )
+from dpo_ray.config.space import SearchSpace
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 small_integers = st.integers(-1000, 1000)

@@ -35,13 +35,13 @@ LLM = "{type: llm, model: judge, url: 'http://127.0.0.1:8000/v1/chat/completions
 
 def test_calls_of_a_judging_language_model_are_counted_before_they_are_made(shipped):
     few = ("evaluation.prompts=10", "search.trials=4", "evaluation.at=[0.5, 1.0]")
-    assert most_llm_calls(shipped(*few).sweep) == 0
+    assert most_llm_calls(shipped(*few)) == 0
     one = (*few, f"evaluation.further_judges={{gpt: {LLM}}}")
     # Both orders of 10 prompts, at 2 rungs of 4 trials, and once for the reference's second sample.
-    assert most_llm_calls(shipped(*one, "confirm=null").sweep) == 2 * 10 * (4 * 2 + 1)
+    assert most_llm_calls(shipped(*one, "confirm=null")) == 2 * 10 * (4 * 2 + 1)
     # And in 2 trainings of the default and the best 1, and for the reference on test prompts.
     confirmed = shipped(*one, "confirm={top: 1, seeds: 2}")
-    assert most_llm_calls(confirmed.sweep) == 2 * 10 * (4 * 2 + 1 + 2 * 2 + 1)
+    assert most_llm_calls(confirmed) == 2 * 10 * (4 * 2 + 1 + 2 * 2 + 1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpo_ray.config.space import contains
+from dpo_ray.config.parameters import contains
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.errors import ConfigError
 from dpo_ray.plan import make_plan
@@ -16,9 +16,9 @@ from dpo_ray.plan import make_plan
 ROOT = Path(__file__).parents[2]
 BETA = "parameters:\n  beta: {type: float, low: 0.1, high: 0.5}\n"
 SEARCHABLE = (
-    "beta, learning_rate, lora_rank, lora_alpha, loss_type, example_weight, label_smoothing, "
-    "lr_scheduler, "
-    "warmup, weight_decay, max_grad_norm"
+    "beta, learning_rate, lora_rank, lora_alpha, use_rslora, target_modules, loss_type, "
+    "example_weight, label_smoothing, sft_weight, epochs, lr_scheduler, warmup, weight_decay, "
+    "max_grad_norm"
 )
 
 
@@ -138,7 +138,7 @@ def test_a_space_file_whose_name_cannot_name_a_sweep_says_so(make, tmp_path):
         (
             parameter("lora_rank", "type: float, low: 1, high: 16"),
             "question.yaml:2: parameters.lora_rank.type: does not fit lora_rank, got float; "
-            "allowed: int, categorical",
+            "allowed: int, categorical, tied",
         ),
         (
             parameter("lr_scheduler", "type: categorical, choices: [linear, cosin]"),

@@ -32,13 +32,14 @@ def stock(job):
         "json", data_files=str(job.model.folder.parent / "pairs.jsonl"), split="train"
     )
     rows = raw.filter(lambda row: split_of(row["prompt"], 0.2, 0.2) == "train")
+    model = load_model(job.model.folder, "float32", torch.device("cpu"))
     trainer = DPOTrainer(
-        model=load_model(job.model.folder, "float32", torch.device("cpu")),
+        model=model,
         args=arguments(job),
         train_dataset=rows,
         eval_dataset=rows.select(range(EVALUATED)),
         processing_class=load_tokenizer(job.model.folder),
-        peft_config=lora_config(job.training),
+        peft_config=lora_config(job.training, model),
     )
     trainer.train()
     return trainer
