@@ -24,7 +24,7 @@ from dpo_ray.config.try_first import resolve_try_first
 from dpo_ray.config.wording import problem
 from dpo_ray.errors import ConfigError
 
-FirstOrigin = Literal["control", "try_first", "grid"]
+FirstOrigin = Literal["control", "try_first", "warm_start", "grid"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Proposal:
     params: dict[str, Value]
     """Every active parameter, tied ones included, in the space's order."""
     origin: FirstOrigin
-    """Who proposed it: the sweep's own values, `search.try_first`, or the grid."""
+    """Who proposed it: the sweep's own values, `search.try_first`, an older sweep, or the grid."""
 
 
 @dataclass(frozen=True)

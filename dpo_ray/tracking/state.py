@@ -188,7 +188,8 @@ class SweepState:
     def trials_asked(self) -> int:
         """How many trials the search is to have, as was last asked."""
         search = self._planned("sweep", "search") or {}
-        return int(search.get("trials", len(self.trials)))
+        asked = search.get("trials", len(self.trials))
+        return int(self.plan.plan.get("trials", asked)) if self.plan else int(asked)
 
     @property
     def confirms(self) -> bool:

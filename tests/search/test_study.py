@@ -118,7 +118,9 @@ def test_every_draw_of_a_random_sampler_is_the_samplers():
     assert origins == ["control", "sampler", "sampler"]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", {"type": "nsgaii", "population_size": 3}])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "random", "gp", {"type": "nsgaii", "population_size": 3}]
+)
 def test_a_seed_repeats_a_sequential_search_to_the_digit(sampler):
     first, second = (
         proposals(make_search(sampler=sampler, seed=3, n_startup=3), range(8)) for _ in range(2)

@@ -32,9 +32,7 @@ def sweep(values, spared=lambda trial: True, metric="win_rate"):
                     trial=trial, step=step, action="continue", reason="", spared=spared(trial)
                 ),
             ]
-        records.append(
-            TrialEnded(trial=trial, state="COMPLETED", reason="", step=60, seconds=1.0)
-        )
+        records.append(TrialEnded(trial=trial, state="COMPLETED", reason="", step=60, seconds=1.0))
     return fold(records)
 
 
