@@ -88,11 +88,9 @@ def differing(plan: Plan, older: SweepState, hashes: Mapping[str, str]) -> list[
 
 
 def first_in_turn(plan: Plan, warm: WarmStarted | None) -> list[Proposal]:
-    """Return what runs before the sampler is asked: control, own list, older sweep's best, grid."""
-    known = [each for each in plan.first if each.origin != "grid"]
-    grid = [each for each in plan.first if each.origin == "grid"]
+    """Return what runs before the sampler is asked: the plan's own list, an older sweep's best."""
     best = [Proposal(params, "warm_start") for params in (warm.configs if warm else [])]
-    return [*known, *best, *grid]
+    return [*plan.first, *best]
 
 
 def _warm_trials(
