@@ -97,6 +97,7 @@ def test_a_queued_configuration_is_proposed_as_it_is(study):
 
 def test_a_recorded_configuration_can_be_a_trial_of_a_study(study):
     params, ranges = recorded(TREE, ROBUST)
+    assert params["label_smoothing"] == pytest.approx(0.15)
     assert ranges == {
         "beta[loss_type=sigmoid|robust]": FloatDistribution(0.1, 0.5),
         "label_smoothing": FloatDistribution(0.05, 0.2, step=0.05),
@@ -133,3 +134,8 @@ def test_the_tied_value_may_be_left_out_of_what_is_recorded():
     without = {name: value for name, value in ROBUST.items() if name != "lora_alpha"}
     assert recorded(TREE, without) == recorded(TREE, ROBUST)
     assert complete(TREE, without) == ROBUST
+
+
+def test_points_of_a_grid_are_proposed_as_they_would_be_written(study):
+    values = {propose(TREE, study.ask()).get("label_smoothing") for _ in range(60)}
+    assert values == {None, 0.05, 0.1, 0.15, 0.2}

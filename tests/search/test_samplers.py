@@ -25,6 +25,7 @@ FLAT = SearchSpace.model_validate(
             "beta": {"type": "float", "low": 0.1, "high": 0.5},
             "learning_rate": RATE,
             "lora_rank": {"type": "categorical", "choices": [2, 4, 8]},
+            "warmup": {"type": "float", "low": 0.0, "high": 0.3, "step": 0.1},
         }
     }
 )
@@ -94,10 +95,11 @@ def rebuilt(study: optuna.Study, space: SearchSpace) -> optuna.Study:
 def test_a_search_that_goes_on_proposes_what_it_would_have(sampler, space, objectives):
     small = {"type": "nsgaii", "population_size": 4} if sampler == "nsgaii" else sampler
     config, asked = search(sampler=small), SPACES[space]
-    whole = go_on(new_study(objectives), config, asked, 12)
+    trials = 8 if sampler == "gp" else 12
+    whole = go_on(new_study(objectives), config, asked, trials)
     begun = new_study(objectives)
-    first = go_on(begun, config, asked, 7)
-    assert first + go_on(rebuilt(begun, asked), config, asked, 12) == whole
+    first = go_on(begun, config, asked, trials - 2)
+    assert first + go_on(rebuilt(begun, asked), config, asked, trials) == whole
     other = search(sampler=small, seed=1)
     assert go_on(new_study(objectives), other, asked, 1) != whole[:1]
 
@@ -115,7 +117,10 @@ def test_a_fresh_sampler_for_each_proposal_learns_all_the_same(sampler, space):
 @pytest.mark.parametrize(("sampler", "objectives"), [("gp", 2), ("tpe", 2), ("nsgaii", 2)])
 def test_two_objectives_are_searched_by_every_learner(sampler, objectives):
     study = new_study(objectives)
-    go_on(study, search(sampler=sampler), FLAT, 14)
+    go_on(study, search(sampler=sampler), FLAT, 7 if sampler == "gp" else 14)
+    study.sampler = make_sampler(search(sampler=sampler), FLAT, 14)
+    params = propose(FLAT, study.ask())
+    assert params.keys() == FLAT.parameters.keys()
     assert study.best_trials
 
 
@@ -139,21 +144,26 @@ def test_tpe_draws_the_branches_of_a_tree_from_what_it_saw_in_each():
 def test_those_refused_for_conditions_would_draw_branches_at_random_for_ever(sampler):
     """The refusal at plan time rests on this: only what all trials share is learned about."""
     study = new_study()
-    go_on(study, search(sampler=sampler), TREE, 24)
-    study.sampler = make_sampler(search(sampler=sampler), TREE, 24)
+    config = search(
+        sampler={"type": "nsgaii", "population_size": 4} if sampler == "nsgaii" else "gp"
+    )
+    while len({trial.params["loss_type"] for trial in study.trials}) < 2 or len(study.trials) < 6:
+        go_on(study, config, TREE, len(study.trials) + 1)
+    study.sampler = make_sampler(config, TREE, 24)
     assert set(study.ask().relative_params) == {"loss_type", "learning_rate"}
 
 
 def test_a_queued_configuration_belongs_to_a_generation_of_nsga2():
     study = new_study(2)
-    study.enqueue_trial({"beta": 0.2, "learning_rate": 2e-3, "lora_rank": 8})
-    go_on(study, search(sampler={"type": "nsgaii", "population_size": 4}), FLAT, 9)
+    study.enqueue_trial({"beta": 0.2, "learning_rate": 2e-3, "lora_rank": 8, "warmup": 0.3})
+    # A queued trial counts before it is asked for, so nine more are asked for than numbers left.
+    go_on(study, search(sampler={"type": "nsgaii", "population_size": 4}), FLAT, 10)
     assert [trial.system_attrs[GENERATION] for trial in study.trials] == [0] * 4 + [1] * 4 + [2]
 
 
 def test_trials_of_an_older_sweep_can_be_parents():
     study = new_study(2)
-    older = {"beta": 0.2, "learning_rate": 2e-3, "lora_rank": 8}
+    older = {"beta": 0.2, "learning_rate": 2e-3, "lora_rank": 8, "warmup": 0.3}
     params, ranges = recorded(FLAT, older)
     for _ in range(4):
         study.add_trial(
@@ -165,7 +175,8 @@ def test_trials_of_an_older_sweep_can_be_parents():
             )
         )
     sampler = {"type": "nsgaii", "population_size": 4, "mutation_prob": 0.0}
-    assert go_on(study, search(sampler=sampler), FLAT, 5) == [older]
+    (child,) = go_on(study, search(sampler=sampler), FLAT, 5)
+    assert child == pytest.approx(older)
 
 
 @pytest.mark.parametrize(
