@@ -95,7 +95,8 @@ class _Case:
         if error is None:
             return
         for detail, rule in zip(error.errors(), rules(error), strict=True):
-            keys = [str(key) for key in detail.get("ctx", {}).get("keys", detail["loc"][:1])]
+            blamed = detail["loc"][:1] or detail["ctx"]["keys"]
+            keys = [str(key) for key in blamed]
             searched = [key for key in keys if key in complete(self.space, self.drawn)]
             guilty = searched[0] if searched else ""
             if guilty == self.name:

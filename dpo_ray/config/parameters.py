@@ -128,6 +128,12 @@ def describe(parameter: Sampled) -> str:
     return f"{parameter.low} to {parameter.high}{every}"
 
 
+def on_grid(low: float, value: float, step: float) -> float:
+    """Return the point of a grid that `value` is, as it would be written: never 0.30000000000004."""
+    start, by = Fraction(str(low)), Fraction(str(step))
+    return float(start + round((Fraction(value) - start) / by) * by)
+
+
 def times(value: float, factor: float) -> Fraction:
     """Multiply as decimals, as written: 0.1 x 3e-3 is 3e-4, in binary 3.0000000000000003e-4."""
     return Fraction(str(value)) * Fraction(str(factor))

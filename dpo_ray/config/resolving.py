@@ -39,7 +39,7 @@ def resolve_space(
     broken = list(illegal(resolved, training, _relative_keys(space)))
     problems = [problem(space_file, path, rule) for path, rule in broken]
     # A range that is no range has no inside for the control trial to be in.
-    names = {path[1] for path, _ in broken}
+    names = {name for path, _ in broken for name in path[1:2]}
     problems += _control_outside(resolved, names, training, space_file, sweep_file)
     if problems:
         raise together(problems)

@@ -151,12 +151,9 @@ def _length(plan: Plan) -> str:
     training = plan.sweep.training
     if training.max_steps is not None:
         return f"{training.max_steps} steps"
-    epochs = (
-        "as many epochs as are searched"
-        if _varies(plan, "epochs")
-        else f"{training.epochs:g} epochs"
-    )
-    return f"{epochs}, in steps"
+    if _varies(plan, "epochs"):
+        return "the searched epochs, in steps"
+    return f"{training.epochs:g} epochs, in steps"
 
 
 def _loss(plan: Plan) -> str:

@@ -15,11 +15,13 @@ from optuna.samplers import NSGAIISampler
 from dpo_ray.config.branches import active, branch_name, branches, complete, roots
 from dpo_ray.config.parameters import (
     CategoricalParameter,
+    FloatParameter,
     IntParameter,
     Sampled,
     Value,
     contains,
     describe,
+    on_grid,
 )
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.wording import show
@@ -94,7 +96,7 @@ def recorded(
             raise ValueError(f"{name} is {show(value)}, tied it is {show(whole[name])}")
     names = {name: branch_name(space, name, branch) for name, branch in ranges.items()}
     return (
-        {names[name]: params[name] for name in ranges},
+        {names[name]: _as_optuna_has_it(ranges[name], params[name]) for name in ranges},
         {names[name]: distribution(branch) for name, branch in ranges.items()},
     )
 
@@ -103,7 +105,21 @@ def _suggest(space: SearchSpace, trial: optuna.Trial, name: str, parameter: Samp
     called = branch_name(space, name, parameter)
     if isinstance(parameter, CategoricalParameter):
         return trial.suggest_categorical(called, parameter.choices)
-    low, high, log = parameter.low, parameter.high, parameter.log
     if isinstance(parameter, IntParameter):
-        return trial.suggest_int(called, int(low), int(high), step=parameter.step, log=log)
-    return trial.suggest_float(called, low, high, step=parameter.step, log=log)
+        low, high = parameter.low, parameter.high
+        return trial.suggest_int(called, low, high, step=parameter.step, log=parameter.log)
+    value = trial.suggest_float(
+        called, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+    )
+    return value if parameter.step is None else on_grid(parameter.low, value, parameter.step)
+
+
+def _as_optuna_has_it(parameter: Sampled, value: Value) -> Value:
+    """Return what Optuna's samplers answer for a point of a grid: 0.05 + 2 x 0.05 in binary.
+
+    So a study that is built anew is the old one to the last digit.
+    """
+    if not isinstance(parameter, FloatParameter) or parameter.step is None:
+        return value
+    low, step = parameter.low, parameter.step
+    return min(low + round((float(value) - low) / step) * step, parameter.high)

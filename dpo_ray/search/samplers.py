@@ -6,13 +6,27 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from dpo_ray.config.branches import is_conditional
 from dpo_ray.config.samplers import GpConfig, NsgaiiConfig, TpeConfig
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
 
-GENERATION = "NSGAIISampler:generation"
+
+class OrderedNSGAII(NSGAIISampler):
+    """NSGA-II that draws from its parents in one order.
+
+    Optuna's own takes them by rank for a generation's first child and by number for the others,
+    so that a study built anew from a journal would go on differently.
+    """
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """Return the parents of a generation by their numbers."""
+        return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
+
+
+GENERATION = f"{OrderedNSGAII.__name__}:generation"
 """Under this system attribute of a trial Optuna keeps to which generation it belongs."""
 FIRST_GENERATION = {GENERATION: 0}
 """System attributes for trials of another sweep: they can be parents of this one's."""
@@ -29,7 +43,7 @@ def make_sampler(search: SearchConfig, space: SearchSpace, number: int) -> BaseS
     """
     sampler, seed = search.sampler, derived_seed(search.seed, number)
     if isinstance(sampler, NsgaiiConfig):
-        return NSGAIISampler(seed=seed, **_options(sampler))
+        return OrderedNSGAII(seed=seed, **_options(sampler))
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         if isinstance(sampler, TpeConfig):
             return _tpe(sampler, space, search.n_startup, seed)
@@ -48,7 +62,7 @@ def derived_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
-def kept_attributes(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+def kept_attributes(trial: FrozenTrial) -> dict[str, Any]:
     """Return the system attributes that `optuna.create_trial` needs to restore a trial."""
     return {key: trial.system_attrs[key] for key in (GENERATION,) if key in trial.system_attrs}
 

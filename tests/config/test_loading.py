@@ -13,9 +13,9 @@ TOP = (
 )
 TRAINING = (
     "beta, learning_rate, mode, lora_rank, lora_alpha, use_rslora, target_modules, loss_type, "
-    "example_weight, label_smoothing, sft_weight, max_steps, epochs, batch_size, gradient_accumulation, "
-    "lr_scheduler, warmup, weight_decay, "
-    "max_grad_norm, gradient_checkpointing, logging_steps, checkpoint_steps, seed"
+    "example_weight, label_smoothing, sft_weight, max_steps, epochs, batch_size, "
+    "gradient_accumulation, lr_scheduler, warmup, weight_decay, max_grad_norm, "
+    "gradient_checkpointing, logging_steps, checkpoint_steps, seed"
 )
 LOSSES = (
     "sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, aot, aot_unpaired, "
@@ -111,11 +111,11 @@ def test_a_bad_sweep_file_is_refused_in_these_words(write, text, message):
         (
             "parameters:\n  beta: {type: flot, low: 0.1, high: 0.5}\n",
             'q.yaml:2: parameters.beta.type: unknown value, got "flot"; '
-            "allowed: float, int, categorical",
+            "allowed: float, int, categorical, tied",
         ),
         (
             "parameters:\n  beta: {low: 0.1, high: 0.5}\n",
-            "q.yaml:2: parameters.beta.type: is required; allowed: float, int, categorical",
+            "q.yaml:2: parameters.beta.type: is required; allowed: float, int, categorical, tied",
         ),
         (
             "parameters:\n  beta: {type: float, low: 0.1}\n",
@@ -124,7 +124,7 @@ def test_a_bad_sweep_file_is_refused_in_these_words(write, text, message):
         (
             "parameters:\n  beta: {type: float, low: 0.1, high: 0.5, hihg: 0.5}\n",
             "q.yaml:2: parameters.beta.hihg: unknown key; did you mean high? "
-            "allowed: type, low, high, log, step, relative",
+            "allowed: type, low, high, log, step, relative, when",
         ),
         ("parameters: {}\n", "q.yaml:1: parameters: must not be empty, got {}"),
         (
