@@ -47,6 +47,6 @@ def clear_trial(trial: Path) -> None:
 def _remove(trial: Path, patterns: list[str]) -> None:
     for path in (path for pattern in patterns for path in trial.glob(pattern)):
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # what stays is never taken for another's
         else:
             path.unlink(missing_ok=True)

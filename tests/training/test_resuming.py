@@ -264,8 +264,6 @@ class Touch:
 
 def copied(job, folder):
     """Return the job with a copy of its folder."""
-    import shutil
-
     return replace(job, folder=Path(shutil.copytree(job.folder, folder / "copy")))
 
 
