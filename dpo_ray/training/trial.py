@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from dpo_ray.data.trial_files import clear_trial
+from dpo_ray.data.trial_files import clear_trial, drop_resume
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.attempt import attempt
 from dpo_ray.training.desk import Desk
@@ -29,18 +29,25 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
     began, ranks = time.time(), desk.ranks
     if ranks.first and not job.resume:
         clear_trial(job.folder)
+    outcome = _within_memory(job, job_id, desk, mailbox)
+    if ranks.first and outcome.state != "KILLED":
+        drop_resume(job.folder)
+    return replace(outcome, seconds=time.time() - began)
+
+
+def _within_memory(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
+    ranks = desk.ranks
     while True:
         tight = ranks.agree(is_marked(job))
         smaller = halved(job, ranks.world)
         now = smaller if tight and smaller is not None else job
         outcome = attempt(now, job_id, desk, mailbox)
         if outcome is not None:
-            told = _told(outcome, job, now, ranks.world)
-            return replace(told, seconds=time.time() - began)
+            return _told(outcome, job, now, ranks.world)
         _make_room(desk)
         if now != job or smaller is None:
             reason = out_of_memory(job, now, ranks.world)
-            return _gave_up(reason, job_id, ranks, mailbox, time.time() - began)
+            return _gave_up(reason, job_id, ranks, mailbox)
         mark(job)
         if ranks.world > 1:
             raise OutOfMemory(out_of_memory(job, now, ranks.world))
@@ -60,8 +67,8 @@ def _told(outcome: Outcome, job: TrialJob, now: TrialJob, world: int) -> Outcome
     return replace(outcome, reason=reason, timings={**outcome.timings, "micro_batch": float(pairs)})
 
 
-def _gave_up(reason: str, job_id: int, ranks: Ranks, mailbox: Mailbox, seconds: float) -> Outcome:
-    outcome = Outcome("FAILED", reason, seconds=seconds)
+def _gave_up(reason: str, job_id: int, ranks: Ranks, mailbox: Mailbox) -> Outcome:
+    outcome = Outcome("FAILED", reason)
     if ranks.world > 1:
         # From whichever rank: a next group would fail alike, and people are to know why.
         mailbox.finish(job_id, outcome)

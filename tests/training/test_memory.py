@@ -1,13 +1,19 @@
 """When memory runs out, a trial runs with half as many pairs at a time, then fails."""
 
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
+from dpo_ray.data.trial_files import HALVED
 from dpo_ray.training.dpo import PreparedDPOTrainer
 from dpo_ray.training.memory import micro_batch, ran_out
 from dpo_ray.training.trial import run_trial
+from tests.conftest import ROOT
 from tests.training.conftest import InProcessMailbox
 
 
@@ -92,3 +98,45 @@ def test_pairs_at_a_time_are_a_workers(make_job, tmp_path):
 def test_other_errors_are_not_taken_for_it():
     assert not ran_out(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not ran_out(MemoryError())
+
+
+@pytest.mark.slow
+def test_one_rank_that_runs_out_has_its_group_begin_again_once(make_job, tmp_path):
+    job = make_job(tmp_path)
+    first = run_two_ranks(job, tmp_path)
+    assert first == ["", ""]
+    assert (job.folder / HALVED).exists()
+    again = run_two_ranks(replace(job, resume=True), tmp_path)
+    assert again == ["", "FAILED: out of memory: with 8 pairs at a time, and with 4"]
+
+
+def run_two_ranks(job, tmp_path):
+    """Run a trial in two processes of which rank 1 runs out of memory in its third pass.
+
+    Returns what each told its mailbox as the end; both processes break.
+    """
+    import ray.cloudpickle as pickle
+
+    task = tmp_path / "task.pickle"
+    task.write_bytes(pickle.dumps(job))
+    port = str(free_port())
+    group = []
+    for rank, last in enumerate([10**6, 3]):
+        answer = tmp_path / f"answer-{rank}"
+        answer.write_text("")
+        places = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+        env = {**os.environ, **places, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        command = [sys.executable, "-m", "tests.training.one_rank", str(task), str(answer)]
+        group.append(
+            subprocess.Popen([*command, str(last)], cwd=ROOT, env=env, stderr=subprocess.PIPE)
+        )
+    errors = [process.communicate(timeout=200)[1].decode() for process in group]
+    assert "OutOfMemory: out of memory" in errors[1]
+    assert all(process.returncode != 0 for process in group)
+    return [(tmp_path / f"answer-{rank}").read_text() for rank in range(2)]
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from dpo_ray.data.trial_files import resume_folder, resume_folders
 from dpo_ray.ranks import Ranks
+from dpo_ray.training.attempt import attempt
 from dpo_ray.training.checkpoints import MANIFEST, find_resumable
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.trial import run_trial
@@ -127,12 +128,13 @@ def cut_job(make_job, desk, tmp_path_factory):
     return job
 
 
-def test_only_the_last_checkpoint_stays(make_job, desk, tmp_path):
-    job = make_job(tmp_path, "training.checkpoint_steps=1")
-    run_trial(job, 1, desk, InProcessMailbox({4: "stop"}))
-    # None is written where a trial ends for good.
-    assert resume_folders(job.folder) == [resume_folder(job.folder, 3)]
+def test_only_the_last_checkpoint_stays_and_that_of_a_finished_trial_goes(make_job, desk, tmp_path):
+    job = make_job(tmp_path, "training.checkpoint_steps=1", "evaluation.at=[1.0]")
+    run_trial(job, 1, desk, InProcessMailbox(at_poll="cancel"))
+    assert resume_folders(job.folder) == [resume_folder(job.folder, 5)]
     assert not list(job.folder.glob(".*"))
+    run_trial(replace(job, resume=True), 2, desk, InProcessMailbox())
+    assert resume_folders(job.folder) == []
 
 
 def test_its_checkpoint_belongs_to_the_job_that_wrote_it(cut_job):
@@ -224,7 +226,7 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before_whole(make_job, desk, 
     """The limit on a file's size stands for the disk's: a write fails in its midst."""
     job = make_job(tmp_path, "training.checkpoint_steps=2", "evaluation.at=[1.0]")
     with small_files_only() as start:
-        outcome = run_trial(job, 1, desk, FullDiskMailbox(start))
+        outcome = attempt(job, 1, desk, FullDiskMailbox(start))
     assert outcome.state == "FAILED"
     assert outcome.reason.startswith("step 4: could not write a checkpoint: ")
     assert "MB are free" in outcome.reason
