@@ -5,8 +5,12 @@ one event loop.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
+from dpo_ray.data.trial_files import drop_resume
 from dpo_ray.slots.events import (
     Ended,
     Event,
@@ -18,6 +22,7 @@ from dpo_ray.slots.events import (
     Turn,
     Wrote,
 )
+from dpo_ray.slots.overdue import Vitals
 from dpo_ray.training.jobs import Handed, Job, Outcome, SftJob, Texts, TrialJob, Verdict
 
 IDLE_S = 20.0
@@ -29,13 +34,18 @@ class SlotMailbox:
     """Jobs go in, turns and events come out; one job at a time.
 
     A job stays current until `finish`, so a restarted worker group, which asks with
-    `last=0`, is handed it again, and what it reports a second time is not passed on twice.
+    `last=0`, is handed it again to go on with, and what it reports a second time is not passed
+    on twice; nor is what the journal of a resumed trial has. What a worker still says of a job
+    that is over is not heard. `clock` gives seconds.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
+        self._clock = clock
         self._job: Job | None = None
         self._job_id = self._finished_id = self._attempts = 0
+        self._began = self._sign = 0.0
+        self._told: float | None = None
         self._verdict: Verdict = "continue"
         self._decided: asyncio.Future[Verdict] | None = None
         self._seen_rung = self._seen_log = -1
@@ -57,7 +67,9 @@ class SlotMailbox:
             self._job_id += 1
             self._job, self._attempts = job, 0
             self._verdict, self._decided = "continue", None
-            self._seen_rung = self._seen_log = -1
+            self._seen_rung = job.seen_rung if isinstance(job, TrialJob) else -1
+            self._seen_log = job.seen_log if isinstance(job, TrialJob) else -1
+            self._told = None
             self._started = False
             self._written = set()
             self._turns = asyncio.Queue()
@@ -73,6 +85,7 @@ class SlotMailbox:
     async def decide(self, job_id: int, verdict: Verdict) -> None:
         """Answer the rung that waits; an answer to an older job is ignored."""
         if job_id == self._job_id and self._decided is not None and not self._decided.done():
+            self._sign = self._clock()  # from now on it is for the workers to say something
             self._decided.set_result(verdict)
 
     async def cancel(self) -> None:
@@ -84,6 +97,30 @@ class SlotMailbox:
         await self.decide(self._job_id, "cancel")
         if not self._attempts:
             await self.finish(self._job_id, Outcome("KILLED", "cancelled before it began"))
+
+    async def time_out(self) -> None:
+        """Have the current job leave as one whose time is over; returns at once."""
+        self._told = self._clock()
+        if self._verdict == "continue":
+            self._verdict = "timeout"
+            await self.decide(self._job_id, "timeout")
+
+    @property
+    def vitals(self) -> Vitals | None:
+        """The job at work, unless no worker has taken it yet."""
+        if self._idle or not self._attempts:
+            return None
+        waiting = self._decided is not None and not self._decided.done()
+        vitals = Vitals(self._job_id, self._began, self._sign, waiting, self._told)
+        if not isinstance(self._job, TrialJob):
+            return vitals
+        return replace(vitals, trial_s=self._job.trial_s, silent_s=self._job.silent_s)
+
+    async def fail(self, job_id: int, reason: str) -> None:
+        """End a job whose workers will not."""
+        step = max(self._seen_log, self._seen_rung, 0)
+        seconds = self._clock() - self._began
+        await self.finish(job_id, Outcome("FAILED", reason, step=step, seconds=seconds))
 
     async def wait_warm(self) -> None:
         """Return when a worker has asked for its first job, or never will."""
@@ -135,17 +172,23 @@ class SlotMailbox:
         if self._idle:
             return Handed(closed=self._closed)
         self._attempts += 1
+        self._sign = self._clock()
+        if self._attempts == 1:
+            self._began = self._sign
+            return Handed(self._job_id, self._job)
         if self._attempts > ATTEMPTS:
-            reason = f"its worker died {ATTEMPTS} times"
-            await self.finish(self._job_id, Outcome("FAILED", reason))
+            await self.fail(self._job_id, f"its worker died {ATTEMPTS} times")
             return Handed()
-        return Handed(self._job_id, self._job)
+        again = self._job
+        return Handed(
+            self._job_id, replace(again, resume=True) if isinstance(again, TrialJob) else again
+        )
 
     async def started(
         self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
     ) -> None:
         """Note the start, once."""
-        if self._started:
+        if not self._hears(job_id) or self._started:
             return
         self._started = True
         if isinstance(self._job, TrialJob):
@@ -155,7 +198,7 @@ class SlotMailbox:
 
     async def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         """Note a logging step not seen before."""
-        if step <= self._seen_log:
+        if not self._hears(job_id) or step <= self._seen_log:
             return
         self._seen_log = step
         if isinstance(self._job, TrialJob):
@@ -166,34 +209,42 @@ class SlotMailbox:
     async def report(
         self, job_id: int, step: int, fraction: float, metrics: dict[str, float]
     ) -> Verdict:
-        """Pass a rung on and wait for its verdict."""
-        if self._verdict != "continue" or step <= self._seen_rung:
+        """Pass a rung on and wait for its verdict; one seen before is not passed on again."""
+        if not self._hears(job_id):
+            return "cancel"
+        if self._verdict != "continue" or step < self._seen_rung:
             return self._verdict
-        self._seen_rung = step
-        self._decided = asyncio.get_running_loop().create_future()
-        self._turns.put_nowait(Turn(len(self._events), step, fraction, metrics))
-        verdict = await self._decided
-        self._verdict = verdict if self._verdict == "continue" else self._verdict
+        if step > self._seen_rung:
+            self._seen_rung = step
+            self._decided = asyncio.get_running_loop().create_future()
+            self._turns.put_nowait(Turn(len(self._events), step, fraction, metrics))
+        if self._decided is not None:
+            # Whoever asked first may have died while it waited; the verdict is for the next, too.
+            verdict = await asyncio.shield(self._decided)
+            self._verdict = verdict if self._verdict == "continue" else self._verdict
         return self._verdict
 
     async def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
         """Note a finished file, once."""
-        if not isinstance(self._job, TrialJob) or (path, table) in self._written:
+        known = (path, table) in self._written
+        if not self._hears(job_id) or not isinstance(self._job, TrialJob) or known:
             return
         self._written.add((path, table))
         await self._publish(Wrote(self._job.trial, path, folder, table))
 
     async def poll(self, job_id: int) -> Verdict:
-        """Say between rungs whether the job was cancelled."""
-        return self._verdict
+        """Say between rungs whether the job is to end."""
+        return self._verdict if self._hears(job_id) else "cancel"
 
     async def finish(self, job_id: int, outcome: Outcome) -> None:
-        """Close the current job."""
+        """Close the current job; what only an interrupted trial needs goes with it."""
         if job_id != self._job_id or self._idle:
             return
         # A job that broke before its first step has a beginning all the same.
         await self.started(job_id, 0)
         if isinstance(self._job, TrialJob):
+            if outcome.state != "KILLED":
+                drop_resume(self._job.folder)
             await self._publish(Ended(self._job.trial, outcome))
         elif isinstance(self._job, SftJob):
             await self._publish(SftEnded(outcome))
@@ -201,6 +252,13 @@ class SlotMailbox:
             self._finished_id = job_id
             self._turns.put_nowait(Turn(len(self._events), outcome=outcome))
             self._changed.notify_all()
+
+    def _hears(self, job_id: int) -> bool:
+        """Note a sign of life; False if it is of a job that is over."""
+        if job_id != self._job_id or self._idle:
+            return False
+        self._sign = self._clock()
+        return True
 
     @property
     def _idle(self) -> bool:

@@ -2,12 +2,17 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from dpo_ray.slots.mailbox import SlotMailbox
+from dpo_ray.slots.members import REACHED_S, Member, end
+from dpo_ray.slots.overdue import Overdue, overdue
+
+WATCH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,40 @@ class Slot(SlotMailbox):
         self._shape = shape
         self._handle = ray.get_runtime_context().current_actor
         self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._members: dict[int, Member] = {}
 
     async def open(self) -> None:
-        """Start the worker group; returns at once."""
+        """Start the worker group and its watch; returns at once."""
         self._loop = asyncio.get_running_loop()
+        self._watch = asyncio.create_task(self._watch_over())
         self._thread.start()
+
+    async def join(self, rank: int, member: Member) -> None:
+        """Note where a rank lives; a restarted group tells it anew."""
+        self._members[rank] = member
 
     async def running(self) -> bool:
         """Whether the worker group is still there."""
         return self._thread.is_alive()
+
+    async def _watch_over(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            vitals = self.vitals
+            found = None if vitals is None else overdue(vitals, self._clock())
+            if vitals is not None and found is not None:
+                await self._act(vitals.job_id, found)
+
+    async def _act(self, job_id: int, found: Overdue) -> None:
+        if found.act == "leave":
+            await self.time_out()
+            return
+        # Dead first, so that none of them takes the next job; Ray Train starts others.
+        ended = asyncio.gather(*map(end, self._members.values()), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended, REACHED_S)
+        self._members = {}
+        await self.fail(job_id, found.reason)
 
     def _serve(self) -> None:
         try:

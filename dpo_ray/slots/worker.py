@@ -8,6 +8,7 @@ from typing import Any
 import ray
 
 from dpo_ray.ranks import Ranks
+from dpo_ray.slots.members import this_process
 from dpo_ray.training.jobs import Handed, Outcome, Texts, Verdict
 
 
@@ -60,6 +61,7 @@ def work_for_slot(config: dict[str, Any]) -> None:
     torch.set_num_threads(math.ceil(ray.get_runtime_context().get_assigned_resources()["CPU"]))
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    ray.get(config["slot"].join.remote(ranks.rank, this_process()))
     device = ray.train.torch.get_device()
     if device.type == "cuda" and config["gpus"] < 1:
         torch.cuda.set_per_process_memory_fraction(config["gpus"], device)

@@ -1,6 +1,5 @@
-"""What happens inside a trial at its steps: evaluate, report, obey."""
+"""What happens inside a trial at its steps: evaluate, report, obey, save."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,25 +9,14 @@ from transformers import TrainerCallback
 
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.jobs import Mailbox, Verdict
+from dpo_ray.training.refusals import Metrics, refuse_non_finite
 from dpo_ray.training.rungs import evaluated_steps
 
-Metrics = dict[str, float]
 POLL_EVERY_STEPS = 5
 
 
-class NonFinite(ArithmeticError):
-    """Loss, gradients or metrics are NaN or infinite: the trial has failed."""
-
-
-class BrokenText(ValueError):
-    """What the policy writes is beyond a limit of the evaluation: the trial has failed.
-
-    `metrics` is the evaluation that says so.
-    """
-
-    def __init__(self, reason: str, metrics: Metrics) -> None:
-        super().__init__(reason)
-        self.metrics = metrics
+class TimedOut(Exception):
+    """The trial was told that its time is over."""
 
 
 @dataclass
@@ -38,6 +26,9 @@ class TrialCallback(TrainerCallback):
     At a rung all ranks wait for the verdict; between rungs rank 0 asks every few steps. Every
     verdict is agreed among the ranks, so all stop at the same optimizer step. `stop_at` is where
     the trial ends whatever is said; `evaluate` is given the step.
+
+    `begin` is called once the Trainer has loaded what it goes on from, `save` wherever a trial may
+    have to go on from: at rungs, every `checkpoint_steps` steps, and where it is cancelled.
     """
 
     job_id: int
@@ -45,23 +36,34 @@ class TrialCallback(TrainerCallback):
     ranks: Ranks
     fractions: tuple[float, ...]
     evaluate: Callable[[int], Metrics]
+    begin: Callable[[], None]
+    save: Callable[[], None]
     stop_at: int | None = None
+    checkpoint_steps: int | None = None
     verdict: Verdict = "continue"
     step: int = 0
     evaluated: int = 0
     """The latest step that was evaluated."""
     first_step_at: float | None = None
     evaluation_s: float = 0.0
+    checkpoint_s: float = 0.0
     _rungs: dict[int, float] = field(default_factory=dict)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Place the rungs now that the trial's length is known."""
+        self.begin()
+        self.step = state.global_step
         self._rungs = evaluated_steps(state.max_steps, self.fractions, self.stop_at)
+        self.evaluated = max((rung for rung in self._rungs if rung <= self.step), default=0)
         if self.ranks.first:
-            self.mailbox.started(self.job_id, state.max_steps)
+            self.mailbox.started(self.job_id, state.max_steps, step=self.step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Evaluate at a rung, ask between rungs, stop when told to."""
+        """Evaluate at a rung, ask between rungs, stop when told to.
+
+        Raises:
+            TimedOut: that is what it was told.
+        """
         self.step = state.global_step
         if self.first_step_at is None:
             self.first_step_at = time.time()
@@ -71,6 +73,14 @@ class TrialCallback(TrainerCallback):
             self.verdict = self._agree(lambda: self.mailbox.poll(self.job_id))
         if self.verdict != "continue" or self.step == self.stop_at:
             control.should_training_stop = True
+        # The Trainer saves after it has logged, so a line is never told of steps saved before it.
+        control.should_save = self._is_kept(state.max_steps)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Write a checkpoint."""
+        began = time.time()
+        self.save()
+        self.checkpoint_s += time.time() - began
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Pass TRL's training metrics on; a non-finite one ends the trial."""
@@ -80,6 +90,14 @@ class TrialCallback(TrainerCallback):
         refuse_non_finite(metrics, state.global_step)
         if self.ranks.first:
             self.mailbox.log(self.job_id, state.global_step, metrics)
+
+    def _is_kept(self, total_steps: int) -> bool:
+        """Whether somebody may have to go on from here; from a trial's end nobody does."""
+        if self.verdict == "stop" or self.step in (total_steps, self.stop_at):
+            return False
+        every = self.checkpoint_steps
+        due = self.step in self._rungs or (every is not None and self.step % every == 0)
+        return due or self.verdict == "cancel"
 
     def _rung(self, fraction: float) -> Verdict:
         began = time.time()
@@ -91,12 +109,7 @@ class TrialCallback(TrainerCallback):
 
     def _agree(self, ask: Callable[[], Verdict]) -> Verdict:
         verdict: Verdict = ask() if self.ranks.first else "continue"
-        return self.ranks.agree(verdict)
-
-
-def refuse_non_finite(metrics: Metrics, step: int) -> None:
-    """Raise NonFinite if a metric of this step is NaN or infinite."""
-    bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
-    if bad:
-        name, value = next(iter(bad.items()))
-        raise NonFinite(f"non-finite at step {step}: {name} is {value}")
+        verdict = self.ranks.agree(verdict)
+        if verdict == "timeout":
+            raise TimedOut
+        return verdict

@@ -12,6 +12,7 @@ from trl import DPOConfig, DPOTrainer
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import SCORE_COLUMNS, TOKEN_COLUMNS
 from dpo_ray.training.arguments import common_arguments
+from dpo_ray.training.refusals import refuse_non_finite
 from dpo_ray.training.targets import target_modules
 
 UNWEIGHTED_BETA = 1e-3
@@ -36,6 +37,19 @@ class PreparedDPOTrainer(DPOTrainer):
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Refuse gradients that would spoil the weights, at every step; all ranks have the same.
+
+        Raises:
+            NonFinite: their norm is NaN or infinite.
+        """
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        refuse_non_finite({"grad_norm": float(norm)}, self.state.global_step + 1)
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Leave it to the callback's `on_save`: this one writes in place, and a card with it."""
 
 
 def build_trainer(

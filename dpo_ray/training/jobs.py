@@ -18,8 +18,9 @@ Origin = Literal["control", "try_first", "warm_start", "grid", "startup", "sampl
 Fatal = Literal["reference", "workers", "data", "judges"]
 """Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few, its
 judges cannot judge the reference itself."""
-Verdict = Literal["continue", "stop", "cancel"]
-"""continue: train on; stop: a rung's decision; cancel: the sweep is ending."""
+Verdict = Literal["continue", "stop", "cancel", "timeout"]
+"""continue: train on; stop: a rung's decision; cancel: the sweep is ending; timeout: the trial's
+own time is over."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class TrialJob:
     """Number of the candidate that is tried again; None for a trial of the search."""
     resume: bool = False
     """Go on from the trial's last whole checkpoint, if it has one; else what its folder holds of an
-    earlier life is not looked at."""
+    earlier life is removed."""
     seen_log: int = -1
     """The last step whose training metrics the journal has; none up to it are told again."""
     seen_rung: int = -1

@@ -16,13 +16,14 @@ Wrote = Callable[[str, str, bool], None]
 
 
 def keep_evaluation(job: TrialJob, step: int, evaluation: Evaluation, wrote: Wrote) -> None:
-    """Write both tables of a checkpoint and say so; on one rank only."""
+    """Write both tables of a checkpoint and say so, once in all its lives; on one rank only."""
     folder = checkpoint_folder(job.folder, step)
     folder.mkdir(parents=True, exist_ok=True)
     tables = {EXAMPLES: evaluation.examples, COMPLETIONS: evaluation.completions}
     for name, table in tables.items():
         _write(table, folder / name)
-        wrote(str(folder / name), f"checkpoints/{folder.name}", False)
+        if step > job.seen_rung:
+            wrote(str(folder / name), f"checkpoints/{folder.name}", False)
 
 
 def show_completions(job: TrialJob, step: int, wrote: Wrote) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dpo_ray.data.adapter_card import AdapterCard, write_card
-from dpo_ray.data.trial_files import ADAPTER
+from dpo_ray.data.trial_files import ADAPTER, MODEL
 from dpo_ray.training.dpo import PreparedDPOTrainer
 from dpo_ray.training.jobs import ModelSpec
 
@@ -44,7 +44,7 @@ def save_policy(
     defaults that `load_model` took from its base. Either has its card beside it.
     """
     full = trainer.ref_model is not None
-    target = folder / ("model" if full else ADAPTER)
+    target = folder / (MODEL if full else ADAPTER)
     if write:
         building = folder / f".{target.name}"
         if full:

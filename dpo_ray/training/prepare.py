@@ -14,9 +14,9 @@ from dpo_ray.reference.model import autocast
 from dpo_ray.reference.scores import join_scores, write_score_shard
 from dpo_ray.reference.token_report import Dropping
 from dpo_ray.reference.tokens import join_tokens, write_token_shard
+from dpo_ray.training.attempt import describe
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.jobs import Fatal, JoinJob, Outcome, Preparation, ShardJob
-from dpo_ray.training.trial import describe
 
 
 def run_preparation(job: ShardJob | JoinJob, desk: Desk) -> Outcome:

@@ -16,13 +16,13 @@ from dpo_ray.data.reading import quiet_datasets
 from dpo_ray.errors import DataError, DpoRayError
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer
-from dpo_ray.training.callback import NonFinite
+from dpo_ray.training.attempt import describe
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, SftJob
+from dpo_ray.training.refusals import NonFinite
 from dpo_ray.training.sft_callback import SftCallback
 from dpo_ray.training.sft_entry import MODEL, SftHistory, save_model, write_history
 from dpo_ray.training.sft_trainer import CountingSFTTrainer, build_sft_trainer, let_go
-from dpo_ray.training.trial import describe
 
 
 def run_sft(job: SftJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:

@@ -6,8 +6,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from dpo_ray.ranks import Ranks
-from dpo_ray.training.callback import POLL_EVERY_STEPS, Metrics, refuse_non_finite
+from dpo_ray.training.callback import POLL_EVERY_STEPS
 from dpo_ray.training.jobs import Mailbox, Texts, Verdict
+from dpo_ray.training.refusals import Metrics, refuse_non_finite
 
 
 @dataclass

@@ -3,10 +3,15 @@
 import os
 import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
+import psutil
 import pytest
 import ray
 
+from dpo_ray.data.trial_files import EXAMPLES, checkpoint_folder, resume_folders
+from dpo_ray.training.memory import mark
 from tests.slots.conftest import run_in_a_process_of_its_own, watch
 
 pytestmark = pytest.mark.slow
@@ -41,23 +46,50 @@ def test_a_failed_trial_costs_no_worker(one_worker, make_job, tmp_path):
     assert before.logs == after.logs
 
 
-def test_a_killed_worker_comes_back_and_the_trial_ends_as_if_nothing_were(
+def test_a_killed_worker_comes_back_and_the_trial_goes_on_as_if_nothing_were(
     one_worker, make_job, tmp_path
 ):
     calm = watch(one_worker, make_job(tmp_path / "a"))
     pid = calm.outcome.ranks[0].pid
-    killed = []
+    job, written = make_job(tmp_path / "b"), []
+    examples = checkpoint_folder(job.folder, 4) / EXAMPLES
 
-    def kill_once(step):
-        if not killed:
-            killed.append(step)
+    def kill_at_the_last(step):
+        if step == 8:
+            written.append(examples.stat().st_mtime_ns)
             os.kill(pid, signal.SIGKILL)
 
-    struck = watch(one_worker, make_job(tmp_path / "b"), at_rung=kill_once)
+    struck = watch(one_worker, job, at_rung=kill_at_the_last)
     assert struck.outcome.state == "COMPLETED"
     assert struck.outcome.ranks[0].pid != pid
     assert struck.logs == calm.logs
-    assert [step for step, _ in struck.rungs] == [4, 8]
+    assert struck.rungs == calm.rungs
+    assert weights(struck) == weights(calm)
+    assert written == [examples.stat().st_mtime_ns]  # it went on from there
+    assert not resume_folders(job.folder)
+
+
+def test_a_worker_that_hangs_fails_its_trial_and_the_next_one_runs(one_worker, make_job, tmp_path):
+    calm = watch(one_worker, make_job(tmp_path / "a"))
+    pid = calm.outcome.ranks[0].pid
+    job = replace(make_job(tmp_path / "b"), silent_s=8.0)
+    hung = watch(one_worker, job, at_rung=lambda step: os.kill(pid, signal.SIGSTOP))
+    assert hung.outcome.state == "FAILED"
+    assert hung.outcome.reason.startswith("hung: no sign of progress for 8 s")
+    assert hung.outcome.step == 4
+    after = watch(one_worker, make_job(tmp_path / "c"))
+    assert after.logs == calm.logs
+    assert after.outcome.ranks[0].pid != pid
+    assert not alive(pid)
+
+
+def test_a_trial_whose_time_is_over_leaves_and_costs_no_worker(one_worker, make_job, tmp_path):
+    pid = watch(one_worker, make_job(tmp_path / "a")).outcome.ranks[0].pid
+    endless = make_job(tmp_path / "b", "training.max_steps=5000")
+    late = watch(one_worker, replace(endless, trial_s=1.0))
+    assert (late.outcome.state, late.outcome.reason) == ("FAILED", "timeout: not done after 1 s")
+    assert late.outcome.step < 5000
+    assert watch(one_worker, make_job(tmp_path / "c")).outcome.ranks[0].pid == pid
 
 
 def test_two_workers_share_a_batch_and_leave_together(one_worker, make_job, open_pool, tmp_path):
@@ -69,6 +101,21 @@ def test_two_workers_share_a_batch_and_leave_together(one_worker, make_job, open
         stopped = watch(pair, make_job(tmp_path / "three"), verdicts={4: "stop"})
         assert [rank.step for rank in stopped.outcome.ranks] == [4, 4]
         after = watch(pair, make_job(tmp_path / "four"))
+        cut = watch(pair, make_job(tmp_path / "five"), verdicts={4: "cancel"})
+        # Its last line is in the journal; another process could take it up as well.
+        again = replace(make_job(tmp_path / "five"), resume=True, seen_log=4, seen_rung=4)
+        resumed = watch(pair, again)
+        halved = halved_by_a_mark(pair, make_job(tmp_path / "six"))
+        hung = hang_rank_1(pair, make_job(tmp_path / "seven"))
+        last = watch(pair, make_job(tmp_path / "eight"))
+    assert cut.outcome.state == "KILLED"
+    assert cut.logs + resumed.logs == shared.logs
+    assert cut.rungs + resumed.rungs == shared.rungs
+    assert weights(resumed) == weights(shared)
+    assert halved.train("loss") == pytest.approx(shared.train("loss"), abs=1e-5)
+    assert halved.outcome.timings["micro_batch"] == 4.0
+    assert hung.outcome.reason.startswith("hung: no sign of progress for 8 s")
+    assert last.logs == shared.logs
     pids = [{rank.pid for rank in each.outcome.ranks} for each in (shared, stopped, after)]
     assert len(pids[0]) == 2
     assert pids[0] == pids[1] == pids[2]
@@ -84,6 +131,33 @@ def test_a_closed_pool_leaves_no_worker_and_no_reservation(open_pool):
     for name in names:
         with pytest.raises(ValueError, match=name):
             ray.get_actor(name)
+
+
+def halved_by_a_mark(pool, job):
+    """Run a job whose earlier group ran out of memory."""
+    mark(job)
+    return watch(pool, replace(job, resume=True))
+
+
+def hang_rank_1(pool, job):
+    """Stop rank 1 alone: rank 0 waits for it in a collective."""
+    pid = watch(pool, replace(job, folder=job.folder / "before")).outcome.ranks[1].pid
+    hung = watch(
+        pool, replace(job, silent_s=8.0), at_rung=lambda step: os.kill(pid, signal.SIGSTOP)
+    )
+    assert not alive(pid)
+    return hung
+
+
+def weights(watched):
+    return (Path(watched.outcome.adapter) / "adapter_model.safetensors").read_bytes()
+
+
+def alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def cpus_free_again(wanted, within_s):

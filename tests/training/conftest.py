@@ -26,6 +26,7 @@ class InProcessMailbox:
     rungs: list[tuple[int, float, dict[str, float]]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     total_steps: int = 0
+    began_at: int = 0
     texts: Texts | None = None
 
     def next_job(self, last: int) -> Handed:
@@ -34,7 +35,7 @@ class InProcessMailbox:
     def started(
         self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
     ) -> None:
-        self.total_steps, self.texts = total_steps, texts
+        self.total_steps, self.texts, self.began_at = total_steps, texts, step
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
         self.logs.append((step, metrics))
