@@ -97,7 +97,7 @@ def test_the_older_sweeps_best_run_after_ones_own(small_plan, old):
     own = "[{beta: 0.15, learning_rate: 2.0e-3, lora_rank: 8}]"
     plan = small_plan("search.warm_start=old", f"search.try_first={own}", name="new")
     origins = [each.origin for each in first_in_turn(plan, taken_over(plan, old, HASHES))]
-    assert origins == ["control", "try_first", *["warm_start"] * 3]
+    assert origins == ["control", "try_first", "warm_start", "warm_start"]
 
 
 @pytest.fixture
