@@ -38,6 +38,10 @@ def scale(
     scheduler: Annotated[str, typer.Option(help="asha or none.")] = "asha",
     window: Annotated[int, typer.Option(help="Trials in each part that is compared.")] = 200,
     mirror: Annotated[bool, typer.Option(help="Mirror to MLflow on SQLite as well.")] = True,
+    cold: Annotated[
+        float,
+        typer.Option(help="Seconds a slot's first trial takes: Tune's actors start meanwhile."),
+    ] = 60.0,
     out: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there, too.")
     ] = None,
@@ -57,7 +61,7 @@ def scale(
     ]
     with tempfile.TemporaryDirectory(prefix="dpo-ray-scale-") as folder:
         plan = make_plan(SPACE, SWEEP, overrides, Path(folder))
-        driver, mirrored, figures = measure(plan, mirror)
+        driver, mirrored, figures = measure(plan, mirror, cold)
     parts = {"driver": windows(driver.marks, slots, window)}
     if mirror:
         parts["mirror"] = windows(mirrored.marks, slots, window)
@@ -69,7 +73,7 @@ def scale(
         out.write_text(json.dumps({"figures": figures, "windows": parts}, indent=2) + "\n")
 
 
-def measure(plan: Plan, mirror: bool) -> tuple[Meter, Meter, dict[str, float]]:
+def measure(plan: Plan, mirror: bool, cold_s: float) -> tuple[Meter, Meter, dict[str, float]]:
     """Rehearse a plan, and return its driver's costs, its mirror's, and figures of the whole."""
     os.environ.update(SCREEN)
     driver, mirrored = Meter(), Meter()
@@ -77,14 +81,17 @@ def measure(plan: Plan, mirror: bool) -> tuple[Meter, Meter, dict[str, float]]:
     with ray_session(None):
         _wrap(driver)
         searched = time.monotonic()
-        figures = _sweep(plan, driver, mirrored, mirror)
+        figures = _sweep(plan, driver, mirrored, mirror, cold_s)
         figures["seconds of the whole search"] = figures.pop("ended") - searched
     return driver, mirrored, figures | {"seconds in all": time.monotonic() - began}
 
 
-def _sweep(plan: Plan, driver: Meter, mirrored: Meter, mirror: bool) -> dict[str, float]:
+def _sweep(
+    plan: Plan, driver: Meter, mirrored: Meter, mirror: bool, cold_s: float
+) -> dict[str, float]:
     from dpo_ray.report.closing import close_journal
     from dpo_ray.search.rehearsal import opening_lines, rehearse_search
+    from dpo_ray.slots.rehearsal import RehearsalShape
     from dpo_ray.tracking.console import SweepConsole
     from dpo_ray.tracking.earlier import JOURNAL
     from dpo_ray.tracking.journal import Journal
@@ -104,7 +111,7 @@ def _sweep(plan: Plan, driver: Meter, mirrored: Meter, mirror: bool) -> dict[str
         if mirror:
             _watch_mirror(mirrored)
             follower.start()
-        rehearse_search(plan, journal)
+        rehearse_search(plan, journal, RehearsalShape(cold_s=cold_s))
         ended, cpu = time.monotonic(), time.process_time()
         close_journal(journal, plan.folder, None)
         figures = {"ended": ended, "seconds to close the journal": time.monotonic() - ended}

@@ -34,6 +34,8 @@ class RehearsalShape(SlotShape):
     storage: str = ""
     pause_s: float = 0.0
     """How long a trial takes from one of its rungs to the next."""
+    cold_s: float = 0.0
+    """How much longer a slot's first trial takes, as cold workers do."""
     fails: Mapping[int, float] = field(default_factory=dict)
     """Trials that fail, each with the share of its steps that it still does; 0: before it has
     reported anything."""
@@ -83,6 +85,7 @@ class RehearsalSlot(SlotMailbox):
         began, total = time.time(), steps_of(job)
         reached = max(job.seen_rung, 0) if job.resume else 0
         await self.started(job_id, total, step=reached)
+        await asyncio.sleep(self._shape.cold_s if job_id == 1 else 0.0)
         verdict = await self.poll(job_id)
         for step in steps_told(job, total, after=reached):
             if verdict != "continue":
