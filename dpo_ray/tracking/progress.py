@@ -31,12 +31,13 @@ def progress(state: SweepState, total: int, now: float) -> Progress:
     """Extrapolate from the steps done, so that half-done trials count as halves.
 
     A trial stopped early counts as a whole one: the sweep will not come back to it. Preparing
-    is part of `elapsed_s` and not of the rate.
+    is part of `elapsed_s` and not of the rate. Looks at the running trials only.
     """
-    ended = sum(row.status != "RUNNING" for row in state.trials.values())
-    running = state.with_status("RUNNING")
+    running = [row for row in state.running if row.confirms is None]
+    ended = len(state.trials) - len(running)
     done = ended + sum(row.step / max(row.total_steps, 1) for row in running)
-    began = min((row.started for row in state.trials.values()), default=now)
+    first = next(iter(state.trials.values()), None)
+    began = now if first is None else first.started
     searching = max(now - began, 0.0)
     per_minute = 60 * ended / searching if ended and searching else None
     remaining = searching * (total - done) / done if 0.25 <= done < total else None

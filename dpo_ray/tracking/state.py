@@ -125,6 +125,7 @@ class SweepState:
     verdict: Confirmed | None = None
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     ended: SweepEnded | None = None
+    _open: dict[int, TrialRow] = field(default_factory=dict)
 
     @property
     def reference(self) -> Metrics:
@@ -161,9 +162,11 @@ class SweepState:
 
     @property
     def running(self) -> list[TrialRow]:
-        """Trials of the search and of the confirmation that have not ended."""
-        rows = [*self.trials.values(), *self.confirmations.values()]
-        return [row for row in rows if row.status == "RUNNING"]
+        """Trials of the search and of the confirmation that have not ended, as they began.
+
+        Kept up to date, not looked for: it is asked at every line of a sweep of thousands.
+        """
+        return list(self._open.values())
 
     def own_file(self, name: str) -> str | None:
         """Return the path of the sweep's own file of this name, if it was written."""
@@ -188,7 +191,8 @@ class SweepState:
             case Prepared():
                 self.prepared = record
             case TrialStarted():
-                self._rows(record.trial)[record.trial] = _started(record)
+                row = _started(record)
+                self._rows(record.trial)[record.trial] = self._open[record.trial] = row
             case ArtifactWritten():
                 self.artifacts.append(record)
             case ConfirmationPlanned():
@@ -201,6 +205,8 @@ class SweepState:
                 self.ended = record
             case _:
                 _advance(self._rows(record.trial)[record.trial], record)
+                if isinstance(record, TrialEnded):
+                    self._open.pop(record.trial, None)
 
     def row(self, number: int) -> TrialRow:
         """Return a trial of the search or of the confirmation."""

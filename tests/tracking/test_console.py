@@ -110,7 +110,7 @@ def test_a_small_screen_keeps_the_running_and_the_best(example):
         if len(fold(example[:index]).with_status("RUNNING")) == 2
     )
     state = fold(example[:running])
-    shown, hidden = choose(state, 4)
+    shown, hidden = choose(state, 4, leader(state))
     assert {row.number for row in state.with_status("RUNNING")} <= {row.number for row in shown}
     assert leader(state) in shown
     assert len(shown) == 4
