@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import ray
 
 from dpo_ray.slots.events import Turn
+from dpo_ray.slots.mailbox import SlotMailbox
 from dpo_ray.slots.slot import Slot, SlotShape
 from dpo_ray.training.jobs import Job, Outcome
 
@@ -43,18 +44,24 @@ class SlotPool:
     """Opens `count` slots in parallel and closes them, with all their workers, at the end.
 
     Owned by the driver. `name` must be unique among the live pools of a cluster. Closing waits
-    up to `going_home_s` for workers to leave by themselves.
+    up to `going_home_s` for workers to leave by themselves. `actor` is the slots' class, built
+    with its name and `shape`.
     """
 
     def __init__(
-        self, name: str, count: int, shape: SlotShape, going_home_s: float = GOING_HOME_S
+        self,
+        name: str,
+        count: int,
+        shape: SlotShape,
+        going_home_s: float = GOING_HOME_S,
+        actor: type[SlotMailbox] = Slot,
     ) -> None:
         self._going_home_s = going_home_s
-        actor = ray.remote(num_cpus=0)(Slot)
+        remote = ray.remote(num_cpus=0)(actor)
         names = [f"{name}-slot-{number}" for number in range(count)]
         self.leases_name = f"{name}-leases"
         self.slots: dict[str, Any] = {
-            each: actor.options(name=each).remote(each, shape) for each in names
+            each: remote.options(name=each).remote(each, shape) for each in names
         }
         self._leases = ray.remote(num_cpus=0)(Leases).options(name=self.leases_name).remote(names)
         self._opened = [slot.open.remote() for slot in self.slots.values()]

@@ -33,6 +33,8 @@ from dpo_ray.tracking.state import SweepState
 _WIDE = 110
 """Columns from which there is room for progress bars and reasons."""
 _PROGRESS_S = 10.0
+_SHARE = 0.05
+"""Of the time, at most so much goes into drawing: a picture of thousands of trials is dear."""
 _AROUND = 7
 """Lines of a screen that are not trials: headings, reference, caption, progress, prompt."""
 _log = logging.getLogger(__name__)
@@ -68,6 +70,8 @@ class SweepConsole:
         self._stage = ""
         self._progress_said = clock()
         self._turning = Spinner("dots", style="cyan")
+        self._drawn: RenderableType = ""
+        self._draw_again = 0.0
         self._live = self._make_live()
 
     def __enter__(self) -> Self:
@@ -85,6 +89,7 @@ class SweepConsole:
         if self._live:
             # The summary shows the table again, but only a sweep that ended has a summary.
             self._live.transient = kind is None and self._state.ended is not None
+            self._draw_again = 0.0  # the last picture is one of the end
             with suppress(Exception):
                 self._live.stop()
 
@@ -143,7 +148,12 @@ class SweepConsole:
     def _render(self) -> RenderableType:
         try:
             with self._lock:
-                return self._picture()
+                began = time.monotonic()
+                if began >= self._draw_again:
+                    self._drawn = self._picture()
+                    took = time.monotonic() - began
+                    self._draw_again = began + took / _SHARE
+                return self._drawn
         except Exception:
             _log.debug("the console could not draw", exc_info=True)
             return ""

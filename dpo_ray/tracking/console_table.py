@@ -41,8 +41,8 @@ def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
     reference = state.reference if planned is None else planned.reference
     if reference:
         grid.add_row("ref", *[""] * len(names), "", *_numbers(reference, wide), "reference", "")
-    shown, hidden = choose(state, rows)
     best = leader(state)
+    shown, hidden = choose(state, rows, best)
     for row in shown:
         marks = _marks(state, row, row is best)
         grid.add_row(*_cells(row, names, wide, marks, now), style="bold" if row is best else "")
@@ -51,12 +51,13 @@ def table(state: SweepState, rows: int, wide: bool, now: float) -> Table:
     return grid
 
 
-def choose(state: SweepState, rows: int) -> tuple[list[TrialRow], list[TrialRow]]:
-    """Split the trials into shown and hidden: running first, then the best."""
+def choose(
+    state: SweepState, rows: int, best: TrialRow | None
+) -> tuple[list[TrialRow], list[TrialRow]]:
+    """Split the trials into shown and hidden: running first, then `best`, then the next best."""
     trials = list((state.trials if state.confirmation is None else state.confirmations).values())
     if len(trials) <= rows:
         return _by_number(trials), []
-    best = leader(state)
     trials.sort(key=lambda row: _interest(state, row, row is best), reverse=True)
     return _by_number(trials[:rows]), _by_number(trials[rows:])
 

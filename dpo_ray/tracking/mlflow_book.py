@@ -34,7 +34,7 @@ class RunBook:
     def flush(self, key: Key) -> None:
         """Write what waits, in as few requests as MLflow allows."""
         self._writer.metrics(self.runs[key], self._metrics.get(key, []))
-        self._metrics[key] = []
+        self._metrics.pop(key, None)
 
     def flushes(self) -> list[partial[None]]:
         """A step per run that writes what waits for it."""

@@ -6,11 +6,16 @@ from urllib.parse import quote
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.evaluation.answer_columns import compared_metric
+from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.sft_lines import sft_result
 from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
 from dpo_ray.tracking.wording import configuration, number, plain, with_interval
+
+SHOWN = 24
+"""Trials in a long sweep's note: MLflow takes 8,000 characters, which links and rows of a few
+dozen fill."""
 
 
 def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
@@ -19,9 +24,10 @@ def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
     `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the SFT's.
     """
     children = {number: run for number, run in runs.items() if isinstance(number, int)}
+    shown = _shown(state)
     links = [f"[All trials]({_children_link(experiment, runs[None])})"]
     if children:
-        links.append(f"[compare them]({_compare_link(experiment, list(children.values()))})")
+        links.append(_compared(state, experiment, children, shown))
     if REFERENCE in runs:
         links.append(f"[the reference's SFT](#/experiments/{experiment}/runs/{runs[REFERENCE]})")
     parts = [
@@ -29,9 +35,27 @@ def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
         " · ".join(links),
         *_confirmed(state, experiment, children),
         *_sft(state),
-        _table(state, experiment, children),
+        _table(state, shown, experiment, children),
     ]
     return "\n\n".join(parts)
+
+
+def _shown(state: SweepState) -> list[TrialRow]:
+    """All trials by number; of too many the best ones and the default."""
+    trials = sorted(state.trials.values(), key=lambda row: row.number)
+    if len(trials) <= SHOWN:
+        return trials
+    best = [each.trial.number for each in best_of_each(state)][: SHOWN - 1]
+    return [row for row in trials if row.is_control or row.number in best]
+
+
+def _compared(
+    state: SweepState, experiment: str, children: dict[int, str], shown: list[TrialRow]
+) -> str:
+    if len(state.trials) <= SHOWN:
+        return f"[compare them]({_compare_link(experiment, list(children.values()))})"
+    runs = [children[row.number] for row in shown if row.number in children]
+    return f"[compare those below]({_compare_link(experiment, runs)}), the best and the default"
 
 
 def _sft(state: SweepState) -> list[str]:
@@ -100,7 +124,9 @@ def _as_eval(metrics: Metrics) -> Metrics:
     return {name.replace("confirm/", "eval/", 1): value for name, value in metrics.items()}
 
 
-def _table(state: SweepState, experiment: str, children: dict[int, str]) -> str:
+def _table(
+    state: SweepState, trials: list[TrialRow], experiment: str, children: dict[int, str]
+) -> str:
     metric, _ = state.objective
     names = list(state.parameters)
     head = ["trial", *names, metric, "KL", "state", "reason"]
@@ -108,7 +134,7 @@ def _table(state: SweepState, experiment: str, children: dict[int, str]) -> str:
     if state.reference:
         blank = [""] * len(names)
         rows.append(["reference", *blank, *_scores(state.reference, metric), "", ""])
-    for trial in sorted(state.trials.values(), key=lambda row: row.number):
+    for trial in trials:
         link = _link(experiment, trial.name, children.get(trial.number, ""))
         values = [number(trial.params.get(name, "")) for name in names]
         reason = redact_text(trial.reason).replace("|", "/").replace("\n", " ")[:80]

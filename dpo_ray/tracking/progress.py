@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dpo_ray.tracking.candidates import best_of_each
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import Life, SweepState, TrialRow
 from dpo_ray.tracking.wording import duration
 
 
@@ -31,28 +31,20 @@ def progress(state: SweepState, total: int, now: float) -> Progress:
     """Extrapolate from the steps done, so that half-done trials count as halves.
 
     A trial stopped early counts as a whole one: the sweep will not come back to it. Preparing
-    is part of `elapsed_s` and not of the rate.
+    is part of `elapsed_s` and not of the rate. Looks at the running trials only.
     """
-    rows = list(state.trials.values())
-    ended = sum(row.status != "RUNNING" for row in rows)
-    began, earlier = _this_life(state, rows, now)
-    running = sum(row.step / max(row.total_steps, 1) for row in rows if row.status == "RUNNING")
-    here, searching = ended - earlier, max(now - began, 0.0)
-    done = here + running
+    life = state.lives[-1] if state.lives else Life(now, now)
+    running = [row for row in state.running if row.confirms is None]
+    ended = len(state.trials) - len(running) - life.waiting
+    here = ended - life.ended_before
+    done = here + sum(row.step / max(row.total_steps, 1) for row in running)
+    searching = 0.0 if life.first_trial is None else max(now - life.first_trial, 0.0)
     per_minute = 60 * here / searching if here and searching else None
-    left = total - earlier - done
+    left = total - life.ended_before - done
     remaining = searching * left / done if done >= 0.25 and left > 0 else None
-    elapsed = max(now - (state.lives[-1].began if state.lives else began), 0.0)
+    elapsed = max(now - life.began, 0.0)
     then = "to the confirmation" if state.confirms else "left"
     return Progress(ended, total, elapsed, per_minute, remaining, then)
-
-
-def _this_life(state: SweepState, rows: list[TrialRow], now: float) -> tuple[float, int]:
-    """Return when this process's first trial began, and how many trials had ended before."""
-    life = state.resumed
-    here = [row.started for row in rows if row.started >= life]
-    earlier = sum(row.ended is not None and row.ended < life for row in rows)
-    return min(here, default=now), earlier
 
 
 def confirmation_progress(state: SweepState, now: float) -> Progress:

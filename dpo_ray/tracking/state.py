@@ -1,5 +1,6 @@
 """What a sweep looks like now: a pure fold over its journal."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -130,6 +131,12 @@ class Life:
     last: float
     slots: float | None = None
     gpus: float = 0.0
+    ended_before: int = 0
+    """Trials of the search whose ends it found in the journal."""
+    waiting: int = 0
+    """Cancelled trials that are to go on and do not yet."""
+    first_trial: float | None = None
+    """When its first trial of the search began or went on."""
 
     @property
     def gpu_seconds(self) -> float:
@@ -160,6 +167,7 @@ class SweepState:
     verdict: Confirmed | None = None
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     ended: SweepEnded | None = None
+    _open: dict[int, TrialRow] = field(default_factory=dict)
 
     @property
     def reference(self) -> Metrics:
@@ -213,9 +221,11 @@ class SweepState:
 
     @property
     def running(self) -> list[TrialRow]:
-        """Trials of the search and of the confirmation that have not ended."""
-        rows = [*self.trials.values(), *self.confirmations.values()]
-        return [row for row in rows if row.status == "RUNNING"]
+        """Trials of the search and of the confirmation that have not ended, as they began.
+
+        Kept up to date, not looked for: it is asked at every line of a sweep of thousands.
+        """
+        return list(self._open.values())
 
     def own_file(self, name: str) -> str | None:
         """Return the path of the sweep's own file of this name, if it was written."""
@@ -249,7 +259,8 @@ class SweepState:
             case Prepared():
                 self.prepared = record
             case TrialStarted():
-                self._rows(record.trial)[record.trial] = _started(record)
+                row = _started(record)
+                self._rows(record.trial)[record.trial] = self._open[record.trial] = row
             case ArtifactWritten():
                 self.artifacts.append(record)
             case ConfirmationPlanned():
@@ -261,13 +272,26 @@ class SweepState:
             case SweepEnded():
                 self.ended = record
             case _:
-                _advance(self._rows(record.trial)[record.trial], record)
+                row = self.row(record.trial)
+                _advance(row, record)
+                if isinstance(record, TrialResumed):
+                    self._open[record.trial] = row
+                elif isinstance(record, TrialEnded):
+                    self._open.pop(record.trial, None)
 
     def _live(self, record: AnyRecord) -> None:
         """Count the time of each process; what lies between two of them is nobody's."""
         if isinstance(record, SweepPlanned | SweepResumed) or not self.lives:
-            self.lives.append(Life(record.time, record.time))
-        self.lives[-1].last = record.time
+            ends = Counter(row.status for row in self.trials.values())
+            over = ends.total() - ends["RUNNING"] - ends["KILLED"]
+            life = Life(record.time, record.time, ended_before=over, waiting=ends["KILLED"])
+            self.lives.append(life)
+        life = self.lives[-1]
+        life.last = record.time
+        if isinstance(record, TrialStarted | TrialResumed) and record.trial < CONFIRMATIONS:
+            life.first_trial = record.time if life.first_trial is None else life.first_trial
+            row = self.trials.get(record.trial)
+            life.waiting -= row is not None and row.status == "KILLED"
 
     def row(self, number: int) -> TrialRow:
         """Return a trial of the search or of the confirmation."""

@@ -110,7 +110,7 @@ def test_a_small_screen_keeps_the_running_and_the_best(example):
         if len(fold(example[:index]).with_status("RUNNING")) == 2
     )
     state = fold(example[:running])
-    shown, hidden = choose(state, 4)
+    shown, hidden = choose(state, 4, leader(state))
     assert {row.number for row in state.with_status("RUNNING")} <= {row.number for row in shown}
     assert leader(state) in shown
     assert len(shown) == 4
@@ -156,6 +156,24 @@ def test_a_broken_stream_never_reaches_the_sweep(example, stream):
 
 def test_a_record_that_does_not_fit_never_reaches_the_sweep():
     SweepConsole("x", 12, io.StringIO())(TrainMetrics(trial=99, step=1, metrics={}))
+
+
+def test_a_picture_that_takes_long_to_draw_is_drawn_less_often(example, terminal):
+    console = SweepConsole("x", 12, terminal)
+    for record in example[:60]:
+        console(record)
+    first = console._render()
+    assert console._render() is first
+    time.sleep(1.0)  # a hundred times what this small one takes
+    assert console._render() is not first
+
+
+def test_the_last_picture_shows_the_end_however_long_the_one_before_took(example, terminal):
+    with SweepConsole("x", 12, terminal) as console:
+        for record in example[:-1]:
+            console(record)
+        console._drawn, console._draw_again = "an old picture", time.monotonic() + 60
+    assert "12/12 trials ended" in terminal.getvalue()
 
 
 def test_listening_is_cheap(example, terminal):

@@ -62,3 +62,10 @@ def test_a_stopped_trial_says_at_its_end_what_it_missed():
         ]
     )
     assert state.trials[3].reason == "stopped at a rung: win_rate 0.5, cutoff 0.7"
+
+
+def test_running_trials_are_the_ones_without_an_end_whatever_the_journal_holds(example):
+    for count in range(0, len(example), 7):
+        state = fold(example[:count])
+        rows = [row for row in state.trials.values() if row.status == "RUNNING"]
+        assert state.running == rows

@@ -1,0 +1,91 @@
+"""A rehearsal of a sweep: everything but the training."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from dpo_ray.data.prepared import Prepared
+from dpo_ray.plan import Plan
+from dpo_ray.search.meter import Meter
+from dpo_ray.search.progress import Progress
+from dpo_ray.search.pump import EventPump
+from dpo_ray.search.tuner import run_search
+from dpo_ray.slots.pool import SlotPool
+from dpo_ray.slots.rehearsal import RehearsalShape, RehearsalSlot
+from dpo_ray.slots.rehearsal_metrics import reference_metrics
+from dpo_ray.tracking import records
+from dpo_ray.tracking.earlier import JOURNAL
+from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.training.jobs import ModelSpec, TrialJob
+
+NOTHING = Path("nothing-is-read-here")
+"""Stands for model and data."""
+
+
+def rehearse(
+    plan: Plan,
+    shape: RehearsalShape | None = None,
+    listen: Callable[[records.AnyRecord], None] = lambda _: None,
+) -> SweepState:
+    """Run a plan's search over slots that rehearse, and return what its journal then says.
+
+    The journal is a new one in the plan's folder, and `listen` is told its records. Needs a
+    connected Ray; `shape` says how long trials take and which of them fail.
+
+    Raises:
+        DpoRayError: the search ended early, as a real one would.
+        FileExistsError: the plan's folder has a journal.
+    """
+    journal = Journal.create(plan.folder / JOURNAL)
+    journal.subscribe(listen)
+    for line in opening_lines(plan):
+        journal.append(line)
+    try:
+        rehearse_search(plan, journal, shape)
+    finally:
+        journal.close()
+    return fold(read_journal(journal.path))
+
+
+def rehearse_search(plan: Plan, journal: Journal, shape: RehearsalShape | None = None) -> None:
+    """Run a plan's search over slots that rehearse, into a journal that stands at its beginning.
+
+    Raises:
+        DpoRayError: the search ended early, as a real one would.
+    """
+    progress = Progress(plan.sweep.budget)
+    slots = min(plan.sweep.search.concurrent, plan.trials)
+    meter = Meter(plan.sweep, fold(read_journal(journal.path)), slots)
+    journal.subscribe(meter)
+    with (
+        tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,
+        SlotPool(plan.name, slots, shape or RehearsalShape(), actor=RehearsalSlot) as pool,
+        EventPump(pool.slots, journal, progress.note) as pump,
+    ):
+        run_search(plan, pool, pump, template_of(plan), journal, progress, meter, Path(scratch))
+
+
+def opening_lines(plan: Plan) -> list[records.AnyRecord]:
+    """Return what a journal says before its first trial."""
+    planned = records.SweepPlanned(
+        name=plan.name, plan=plan.to_dict(), host=socket.gethostname(), pid=os.getpid(), versions={}
+    )
+    prepared = records.Prepared(
+        rows={}, hashes={}, reused=True, seconds=0.0, reference=reference_metrics()
+    )
+    return [planned, prepared]
+
+
+def template_of(plan: Plan) -> TrialJob:
+    """Return what a plan's trials have in common, without a model or data."""
+    return TrialJob(
+        model=ModelSpec(NOTHING, plan.sweep.model.dtype),
+        prepared=Prepared(NOTHING, NOTHING, NOTHING, NOTHING),
+        training=plan.sweep.training,
+        evaluation=plan.sweep.evaluation,
+        max_length=plan.sweep.data.max_length,
+        folder=plan.folder / "trials",
+    )
