@@ -8,7 +8,7 @@ from importlib.metadata import version
 from rich.console import Console
 
 from dpo_ray.cluster.lock import sweep_lock
-from dpo_ray.errors import DpoRayError, NoTrialCompleted
+from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
 from dpo_ray.plan import Plan
 from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
@@ -80,6 +80,8 @@ def _run(plan: Plan, inputs: Inputs, console: Console, earlier: list[AnyRecord])
     _show(state, plan, console, mirror.experiment_id)
     if not mirrored:
         _say_what_is_missing(mirror, journal, console)
+    if isinstance(problem, Interrupted | BudgetSpent):
+        console.print(f"The same command goes on with {plan.name}.", markup=False)
     if problem is not None:
         raise problem
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dpo_ray.data.prepared import Prepared
 from dpo_ray.plan import Plan
+from dpo_ray.search.going_on import settle
 from dpo_ray.search.meter import Meter
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.pump import EventPump
@@ -16,7 +17,7 @@ from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.rehearsal import RehearsalShape, RehearsalSlot
 from dpo_ray.slots.rehearsal_metrics import reference_metrics
 from dpo_ray.tracking import records
-from dpo_ray.tracking.earlier import JOURNAL
+from dpo_ray.tracking.earlier import JOURNAL, earlier_records
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.training.jobs import ModelSpec, TrialJob
@@ -32,17 +33,20 @@ def rehearse(
 ) -> SweepState:
     """Run a plan's search over slots that rehearse, and return what its journal then says.
 
-    The journal is a new one in the plan's folder, and `listen` is told its records. Needs a
-    connected Ray; `shape` says how long trials take and which of them fail.
+    The journal is the one in the plan's folder, gone on with, or a new one; `listen` is told what
+    is added. Needs a connected Ray; `shape` says how long trials take and which of them fail.
 
     Raises:
         DpoRayError: the search ended early, as a real one would.
-        FileExistsError: the plan's folder has a journal.
     """
-    journal = Journal.create(plan.folder / JOURNAL)
+    path, earlier = plan.folder / JOURNAL, earlier_records(plan.folder)
+    journal = Journal.reopen(path) if earlier else Journal.create(path)
     journal.subscribe(listen)
-    for line in opening_lines(plan):
+    first, *others = opening_lines(plan)
+    facts = first.model_dump(include={"plan", "host", "pid", "versions"})
+    for line in [records.SweepResumed(**facts)] if earlier else [first, *others]:
         journal.append(line)
+    settle(journal, fold(earlier))
     try:
         rehearse_search(plan, journal, shape)
     finally:
@@ -51,7 +55,7 @@ def rehearse(
 
 
 def rehearse_search(plan: Plan, journal: Journal, shape: RehearsalShape | None = None) -> None:
-    """Run a plan's search over slots that rehearse, into a journal that stands at its beginning.
+    """Run a plan's search over slots that rehearse, as far as its journal lacks it.
 
     Raises:
         DpoRayError: the search ended early, as a real one would.
