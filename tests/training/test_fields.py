@@ -1,5 +1,6 @@
 """Fields of a training that spaces search: what each of them really changes."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -17,6 +18,9 @@ from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
 
 ATTENTION = ["k_proj", "o_proj", "q_proj", "v_proj"]
+SMALL_GPT2 = GPT2Config(
+    n_layer=1, n_embd=8, n_head=2, vocab_size=16, bos_token_id=0, eos_token_id=0
+)
 MLP = ["down_proj", "gate_proj", "up_proj"]
 
 
@@ -44,13 +48,6 @@ def test_sfts_loss_is_added_with_its_weight(make_job, desk, tmp_path):
     assert first[0.5] - math.log(2) == pytest.approx(added / 2, rel=1e-3)
 
 
-def test_an_added_sft_loss_keeps_the_chosen_answers_likely(make_job, desk, tmp_path):
-    plain = run(make_job, desk, tmp_path / "plain")
-    anchored = run(make_job, desk, tmp_path / "anchored", sft_weight=20.0)
-    name = "eval/logps/chosen"
-    assert anchored.rungs[-1][2][name] > plain.rungs[-1][2][name]
-
-
 def test_trl_is_told_of_the_added_loss_only_where_there_is_one(tmp_path):
     added = arguments(tmp_path, sft_weight=0.2, loss_type="ipo")
     assert (added.loss_type, added.loss_weights) == (["ipo", "sft"], [1.0, 0.2])
@@ -62,15 +59,9 @@ def test_trl_is_told_of_the_added_loss_only_where_there_is_one(tmp_path):
 def test_rslora_scales_updates_by_the_root_of_the_rank(make_job, desk, tmp_path, rslora, scale):
     base = desk.model(make_job(tmp_path).model)
     training = TrainingConfig(lora_rank=4, lora_alpha=16, use_rslora=rslora)
-    policy = get_peft_model(base, lora_config(training, base))
-    try:
-        scales = {
-            module.scaling["default"] for module in policy.modules() if hasattr(module, "scaling")
-        }
-    finally:
-        policy.unload()
-        del base.peft_config
-    assert scales == {scale}
+    policy = get_peft_model(copy.deepcopy(base), lora_config(training, base))
+    adapted = [module for module in policy.modules() if hasattr(module, "lora_A")]
+    assert {module.scaling["default"] for module in adapted} == {scale}
 
 
 def test_rslora_changes_what_is_trained(make_job, desk, tmp_path):
@@ -100,10 +91,12 @@ def test_the_two_sets_are_all_linear_layers_together(make_job, desk, tmp_path):
 
 
 def test_layers_of_one_name_in_both_sets_are_told_apart_by_their_whole_names():
-    gpt2 = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=16))
+    gpt2 = GPT2LMHeadModel(SMALL_GPT2)
     found = target_modules(TrainingConfig(target_modules="attention"), gpt2)
     assert found == ["transformer.h.0.attn.c_attn", "transformer.h.0.attn.c_proj"]
-    policy = get_peft_model(gpt2, lora_config(TrainingConfig(target_modules="mlp"), gpt2))
+    shape = lora_config(TrainingConfig(target_modules="mlp"), gpt2)
+    with pytest.warns(UserWarning, match="fan_in_fan_out"):  # PEFT's, about any Conv1D
+        policy = get_peft_model(gpt2, shape)
     adapted = {name for name, module in policy.named_modules() if hasattr(module, "lora_A")}
     assert adapted == {
         "base_model.model.transformer.h.0.mlp.c_fc",
