@@ -129,7 +129,7 @@ def describe(parameter: Sampled) -> str:
 
 
 def on_grid(low: float, value: float, step: float) -> float:
-    """Return the point of a grid that `value` is, as it would be written: never 0.30000000000004."""
+    """Return the point of a grid that `value` is, as it is written: 0.3, not 0.1 + 2 x 0.1."""
     start, by = Fraction(str(low)), Fraction(str(step))
     return float(start + round((Fraction(value) - start) / by) * by)
 

@@ -5,6 +5,7 @@ from dpo_ray.plan import Available, check_resources
 
 TWO_CPUS = Available(2.0, 0, None, "this machine")
 TOY = 440_000
+BETA = "parameters:\n  beta: {type: float, low: 0.1, high: 0.5}\n"
 
 
 def estimate(plan, available=TWO_CPUS, parameters=TOY):
@@ -68,3 +69,27 @@ def test_a_guess_is_not_made_where_size_or_length_is_unknown(shipped):
     assert estimate(shipped(), parameters=None) is None
     assert estimate(shipped("training.max_steps=null")) is None
     assert estimate(shipped("training.max_steps=null", "data.limit=1000")) is not None
+
+
+def test_a_grid_of_few_points_costs_no_more_than_its_points(make):
+    space = "parameters:\n  lora_rank: {type: categorical, choices: [2, 4, 8]}\n"
+    sweep = "training: {max_steps: 60}"
+    grid = make(space, sweep, "search.sampler=grid", "search.trials=50")
+    assert grid.trials == 3
+    assert estimate(grid).high == estimate(make(space, sweep, "search.trials=3")).high
+
+
+def test_searched_epochs_widen_the_range(make):
+    space = "parameters:\n  epochs: {type: categorical, choices: [0.5, 1.0, 2.0]}\n"
+    limit = "data: {limit: 1000}"
+    searched, fixed = estimate(make(space, limit)), estimate(make(BETA, limit))
+    assert searched.low < fixed.low < fixed.high < searched.high
+
+
+def test_the_median_rule_saves_time_and_what_the_grace_covers_saves_none(shipped):
+    without = estimate(shipped("search.scheduler.type=none"))
+    median = estimate(shipped("search.scheduler.type=median"))
+    assert median.low < without.low
+    assert median.high == without.high
+    late = "search.scheduler.grace_fraction=0.6"
+    assert estimate(shipped(late)).low > estimate(shipped()).low
