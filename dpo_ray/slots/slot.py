@@ -47,6 +47,7 @@ class Slot(SlotMailbox):
     async def join(self, rank: int, member: Member) -> None:
         """Note where a rank lives; a restarted group tells it anew."""
         self._members[rank] = member
+        self._sign = self._clock()
 
     async def running(self) -> bool:
         """Whether the worker group is still there."""

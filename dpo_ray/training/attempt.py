@@ -101,6 +101,7 @@ def _callback(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Trial
         save=_pass,
         stop_at=job.stop_at,
         checkpoint_steps=job.training.checkpoint_steps,
+        seen_log=job.seen_log,
     )
 
 

@@ -1,7 +1,7 @@
 """What happens inside a trial at its steps: evaluate, report, obey, save."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ class TrialCallback(TrainerCallback):
     the trial ends whatever is said; `evaluate` is given the step.
 
     `begin` is called once the Trainer has loaded what it goes on from, `save` wherever a trial may
-    have to go on from: at rungs, every `checkpoint_steps` steps, and where it is cancelled.
+    have to go on from: at rungs, every `checkpoint_steps` steps, and where it is cancelled. Lines
+    up to step `seen_log` are known outside already.
     """
 
     job_id: int
@@ -40,6 +41,7 @@ class TrialCallback(TrainerCallback):
     save: Callable[[], None]
     stop_at: int | None = None
     checkpoint_steps: int | None = None
+    seen_log: int = -1
     verdict: Verdict = "continue"
     step: int = 0
     evaluated: int = 0
@@ -57,6 +59,10 @@ class TrialCallback(TrainerCallback):
         self.evaluated = max((rung for rung in self._rungs if rung <= self.step), default=0)
         if self.ranks.first:
             self.mailbox.started(self.job_id, state.max_steps, step=self.step)
+        # Lines may have been on their way out when the checkpoint was already written.
+        for line in state.log_history:
+            if line["step"] > self.seen_log:
+                self._tell(line["step"], line)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluate at a rung, ask between rungs, stop when told to.
@@ -86,10 +92,13 @@ class TrialCallback(TrainerCallback):
         """Pass TRL's training metrics on; a non-finite one ends the trial."""
         if "loss" not in logs:
             return  # the summary after the last step
-        metrics = {f"train/{name}": float(value) for name, value in logs.items()}
-        refuse_non_finite(metrics, state.global_step)
+        self._tell(state.global_step, logs)
+
+    def _tell(self, step: int, line: Mapping[str, float]) -> None:
+        metrics = {f"train/{name}": float(line[name]) for name in line if name != "step"}
+        refuse_non_finite(metrics, step)
         if self.ranks.first:
-            self.mailbox.log(self.job_id, state.global_step, metrics)
+            self.mailbox.log(self.job_id, step, metrics)
 
     def _is_kept(self, total_steps: int) -> bool:
         """Whether somebody may have to go on from here; from a trial's end nobody does."""

@@ -58,8 +58,8 @@ def refuse_stillness(
 ) -> None:
     """Raise BeyondLimits if the policy is still its reference after `warm_up` steps.
 
-    `gaps` is D of every evaluated pair, nats. Of a base in bfloat16 rounding alone moves D by
-    more than the limit's default, so that there only a larger limit says anything.
+    `gaps` is D of every evaluated pair, nats. In bfloat16 rounding alone may move D by far
+    more than the default limit, so that there only a larger one says anything.
     """
     moved, least = mean([abs(gap) for gap in gaps]), limits.min_movement
     if least is not None and step > warm_up and moved < least:

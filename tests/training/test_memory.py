@@ -67,7 +67,7 @@ def test_half_the_pairs_are_kept_to_when_the_trial_goes_on(make_job, desk, tmp_p
     run_out(no_room_on_the_card, at=2)
     job = make_job(tmp_path / "b")
     assert run_trial(job, 2, desk, cut).state == "KILLED"
-    outcome = run_trial(replace(job, resume=True), 3, desk, rest)
+    outcome = run_trial(replace(job, resume=True, seen_log=4), 3, desk, rest)
     assert (rest.began_at, outcome.timings["micro_batch"]) == (4, 8.0)
     assert cut.logs[1:] + rest.logs == whole.logs
 

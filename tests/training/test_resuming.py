@@ -53,7 +53,7 @@ def killed_and_resumed(job, desk):
     struck, rest = DyingMailbox(), InProcessMailbox()
     with pytest.raises(Killed):
         run_trial(job, 1, desk, struck)
-    return struck, rest, run_trial(replace(job, resume=True), 2, desk, rest)
+    return struck, rest, run_trial(replace(job, resume=True, seen_log=3), 2, desk, rest)
 
 
 def weights(outcome):
@@ -73,7 +73,7 @@ def test_a_cancelled_trial_goes_on_to_the_bits_of_an_uninterrupted_one(
     end = run_trial(make_job(tmp_path / "a", **params), 1, short, whole)
     job = make_job(tmp_path / "b", **params)
     assert run_trial(job, 1, short, cut).state == "KILLED"
-    outcome = run_trial(replace(job, resume=True), 2, short, rest)
+    outcome = run_trial(replace(job, resume=True, seen_log=4), 2, short, rest)
     assert (outcome.state, rest.began_at) == ("COMPLETED", 4)
     assert cut.logs + rest.logs == whole.logs
     assert cut.rungs + rest.rungs == whole.rungs
@@ -93,6 +93,16 @@ def test_a_killed_trial_repeats_the_steps_since_its_checkpoint_to_the_bit(
     assert rest.logs == whole.logs[1:]
     assert rest.rungs == whole.rungs
     assert same_weights(outcome, end)
+
+
+def test_a_line_that_was_lost_on_its_way_out_is_told_again(make_job, desk, tmp_path):
+    """The checkpoint of step 4 knows all lines up to there; the journal has two of them."""
+    whole, rest = InProcessMailbox(), InProcessMailbox()
+    run_trial(make_job(tmp_path / "a"), 1, desk, whole)
+    job = make_job(tmp_path / "b")
+    run_trial(job, 1, desk, InProcessMailbox({4: "cancel"}))
+    run_trial(replace(job, resume=True, seen_log=2), 2, desk, rest)
+    assert rest.logs == whole.logs[2:]
 
 
 def test_accumulated_gradients_go_on_too(make_job, short, tmp_path):
@@ -203,13 +213,13 @@ def test_a_pickle_that_would_run_code_is_refused(cut_job, desk, tmp_path, name):
     job, ran = copied(cut_job, tmp_path), tmp_path / "ran"
     folder = resume_folder(job.folder, 4)
     torch.save(Touch(ran), folder / name)
-    assert not ran.exists()
+    forged = shutil.copy(folder / name, tmp_path / "forged")
     adjust_size(folder, name)
     outcome = run_trial(replace(job, resume=True), 1, desk, InProcessMailbox())
     assert outcome.state == "FAILED"
     assert "UnpicklingError" in outcome.reason
     assert not ran.exists()
-    torch.load(folder / name, weights_only=False)
+    torch.load(forged, weights_only=False)
     assert ran.exists()  # so it would have
 
 
