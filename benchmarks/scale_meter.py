@@ -29,6 +29,7 @@ class Meter:
     marks: list[Mark] = field(default_factory=list)
     _spent: Counter[tuple[str, str]] = field(default_factory=Counter)
     _open: threading.local = field(default_factory=threading.local)
+    _threads: dict[str, float] = field(default_factory=dict)
 
     def wrap(self, owner: type, names: Iterable[str], part: str) -> None:
         """Count what these methods of a class spend, in whatever thread they are called."""
@@ -37,7 +38,8 @@ class Meter:
 
     def mark(self, trials: int, **counts: float) -> None:
         """Note the totals now. What a thread spent outside wrapped functions has its own part."""
-        threads = _by_thread()
+        threads = self._threads | _by_thread()  # those that have ended have spent it all the same
+        self._threads = threads
         inside: Counter[str] = Counter()
         cpu: dict[str, float] = {}
         for (thread, part), seconds in list(self._spent.items()):
@@ -59,7 +61,7 @@ class Meter:
                 return function(*args, **kwargs)
             finally:
                 took = time.thread_time() - began
-                self._spent[threading.current_thread().name, part] += took - self._open.inner
+                self._spent[_name(threading.current_thread()), part] += took - self._open.inner
                 self._open.inner = outer + took
 
         return timed
@@ -68,10 +70,15 @@ class Meter:
 def _by_thread() -> dict[str, float]:
     """CPU seconds of each Python thread by its name."""
     return {
-        thread.name: time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+        _name(thread): time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
         for thread in threading.enumerate()
         if thread.ident is not None and thread.is_alive()
     }
+
+
+def _name(thread: threading.Thread) -> str:
+    """A thread's name; its class, as rich's _RefreshThread, where it was given none."""
+    return type(thread).__name__ if thread.name.startswith("Thread-") else thread.name
 
 
 def _resident_mib() -> float:

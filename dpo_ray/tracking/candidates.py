@@ -47,10 +47,11 @@ def ordered(found: list[Scored], objectives: int = 1) -> list[Scored]:
     by_quality = sorted(found, key=lambda each: -each.quality)
     if objectives < 2 or not found:
         return by_quality
-    on_front = [by_quality[i] for i in pareto_front([(s.quality, s.calm) for s in by_quality])]
+    indices = pareto_front([(s.quality, s.calm) for s in by_quality])
+    on_front, ahead = [by_quality[i] for i in indices], set(indices)
     pick = picked(on_front)
     rest = [each for each in on_front if each is not pick]
-    return [pick, *rest, *(each for each in by_quality if each not in on_front)]
+    return [pick, *rest, *(each for i, each in enumerate(by_quality) if i not in ahead)]
 
 
 def picked(on_front: list[Scored]) -> Scored:
