@@ -1,6 +1,5 @@
 """Trials of the platform in this process: no Ray, no journal, no one to stop them."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from dpo_ray.plan import Plan
@@ -11,11 +10,8 @@ from dpo_ray.training.in_process import InProcess
 from dpo_ray.training.jobs import Handed, Outcome, Texts, TrialJob, Verdict
 
 
-@dataclass
 class GoesOn:
-    """A mailbox that lets every trial run to its end; notes the loss of every logging step."""
-
-    losses: list[float] = field(default_factory=list)
+    """A mailbox that lets every trial run to its end."""
 
     def next_job(self, last: int) -> Handed:
         """There is no other job."""
@@ -27,8 +23,7 @@ class GoesOn:
         """Nobody waits for this."""
 
     def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
-        """Note the loss."""
-        self.losses.append(metrics["train/loss"])
+        """Nobody waits for this."""
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
         """Go on."""

@@ -13,6 +13,7 @@ from benchmarks.larger_toy import write_model, write_pairs
 from benchmarks.task import Observed, Row, Task, pattern_of
 from benchmarks.timeline import Timeline
 from benchmarks.usage import CPU_EVERY_S, MEMORY_EVERY_S, TreeWatch
+from dpo_ray.cluster.resources import measure_local
 from dpo_ray.plan import make_plan
 from dpo_ray.reference.model import EMBEDDED, model_folder
 
@@ -42,7 +43,7 @@ def run(
 def make_task(comparison: Comparison, row: Row, folder: Path, threads: int | None) -> Task:
     """Draw the configurations and lay out what the pattern's process needs in `folder`."""
     model, material = _material(folder) if comparison.larger else (model_folder(EMBEDDED), ())
-    overrides = (*comparison.overrides(row), *material)
+    overrides = (*comparison.overrides(row), *on_gpus(measure_local().gpus), *material)
     plan = make_plan(SPACE, SWEEP, overrides, folder / "store")
     configurations = draw_configurations(plan)
     return Task(
@@ -60,6 +61,11 @@ def make_task(comparison: Comparison, row: Row, folder: Path, threads: int | Non
         spared=SPARED if row.endswith("+") else None,
         threads=threads,
     )
+
+
+def on_gpus(gpus: int) -> tuple[str, ...]:
+    """Return what lets both of (a)'s slots train where all others do: on a GPU, if there is one."""
+    return (f"resources.gpus_per_worker={min(1.0, gpus / 2)}",) if gpus else ()
 
 
 def _material(folder: Path) -> tuple[Path, tuple[str, ...]]:

@@ -83,8 +83,8 @@ def _notes(timeline: Timeline) -> Iterator[str]:
         yield f"{what}: {seconds:.1f} s of its start-up"
     if timeline.seen.gaps:
         yield (
-            f"from a trial's end to the next one's first step, same slot or process: "
-            f"median {timeline.median_gap:.1f} s, largest {timeline.largest_gap:.1f} s"
+            f"from a trial's end to the next one's first step: median {timeline.median_gap:.1f} s, "
+            f"largest {timeline.largest_gap:.1f} s"
         )
     if timeline.seen.threads is not None:
         yield f"threads: {timeline.seen.threads}, the faster choice"
