@@ -20,6 +20,9 @@ from dpo_ray.training.desk import Desk
 from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
 
+STOCK_WARNS = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+"""TRL's own defaults use names that transformers deprecates."""
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
@@ -60,6 +63,7 @@ def test_a_second_trial_of_the_floor_begins_where_the_first_did(task: Task) -> N
     assert floor.losses == first
 
 
+@STOCK_WARNS
 def test_stock_training_is_judged_as_the_floor_is(task: Task) -> None:
     trained = train_stock(
         task, task.trainings[0], read_rows(task), task.folder / "stock", HeldOut(task)
@@ -70,6 +74,7 @@ def test_stock_training_is_judged_as_the_floor_is(task: Task) -> None:
     assert same(quality, floor.accuracy, floor.margin)
 
 
+@STOCK_WARNS
 def test_stock_training_ends_at_the_rung_that_says_so(task: Task) -> None:
     halved = task.model_copy(update={"rungs": (0.25, 1.0)})
     trained = train_stock(
