@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: sweep test check lint bench clean
+.PHONY: sweep test check lint bench gpu clean
 
 sweep: $(READY)
 	$(BIN)/python -m dpo_ray.sweep search_spaces/beta.yaml
@@ -19,6 +19,10 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# What only a machine with CUDA can show; elsewhere each test is skipped and says why.
+gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
 clean:
 	rm -rf .venv store

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from benchmarks.task import Observed, Pattern, Task
 
-MODULES: dict[Pattern, str] = {"a": "warm_slots", "b": "nested_trainers", "c": "plain_loop"}
+MODULES: dict[Pattern, str] = {
+    "a": "warm_slots",
+    "b": "nested_trainers",
+    "c": "plain_loop",
+    "d": "optuna_loop",
+    "e": "raw_passes",
+}
 
 
 def main(task_file: Path, seen_file: Path) -> None:

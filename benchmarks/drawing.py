@@ -1,4 +1,4 @@
-"""The list of configurations that every pattern runs."""
+"""The list of configurations that every pattern runs, and the pairs it runs them on."""
 
 import json
 import tempfile
@@ -9,6 +9,7 @@ import optuna
 
 from dpo_ray.data.pairs import read_pairs
 from dpo_ray.data.rows import load_rows
+from dpo_ray.data.split import Split
 from dpo_ray.plan import Plan
 from dpo_ray.search.distributions import propose, recorded
 from dpo_ray.search.samplers import make_sampler
@@ -30,11 +31,13 @@ def draw_configurations(plan: Plan) -> list[dict[str, Any]]:
     return drawn
 
 
-def write_training_pairs(plan: Plan, target: Path) -> None:
-    """Write the raw pairs of the plan's train split, as somebody without a platform has them."""
+def write_raw_pairs(plan: Plan, split: Split, target: Path, most: int | None = None) -> Path:
+    """Write the first pairs of a split raw, as somebody without a platform has them."""
     with tempfile.TemporaryDirectory() as cache:
-        rows = load_rows(read_pairs(plan.sweep.data, Path(cache)).folder, "train")
+        rows = load_rows(read_pairs(plan.sweep.data, Path(cache)).folder, split)
+        kept = rows.select(range(min(most or len(rows), len(rows))))
         lines = [
-            json.dumps({key: row[key] for key in ("prompt", "chosen", "rejected")}) for row in rows
+            json.dumps({key: row[key] for key in ("prompt", "chosen", "rejected")}) for row in kept
         ]
         target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return target

@@ -10,8 +10,9 @@ import torch
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from benchmarks.held_out import held_out_of
 from benchmarks.stock import read_rows, train_stock
-from benchmarks.task import Observed, Task
+from benchmarks.task import Observed, Quality, Task
 from dpo_ray.cluster.session import ray_session
 
 
@@ -29,6 +30,8 @@ def run(task: Task) -> Observed:
     return Observed(
         first_step=min(result.metrics["first_step"] for result in results),
         ended=tuple(ends.times),
+        steps=sum(result.metrics["steps"] for result in results),
+        whole=tuple(_quality(result.metrics) for result in results if "accuracy" in result.metrics),
     )
 
 
@@ -78,5 +81,10 @@ def train_on_worker(config: dict[str, Any]) -> None:
     task = Task.model_validate_json(config["task"])
     number: int = config["number"]
     folder = Path(task.folder, f"trial-{number}")
-    first_step = train_stock(task, task.trainings[number], read_rows(task), folder)
-    ray.train.report({"first_step": first_step})
+    trained = train_stock(task, task.trainings[number], read_rows(task), folder, held_out_of(task))
+    judged = trained.quality.model_dump() if trained.quality else {}
+    ray.train.report({"first_step": trained.first_step, "steps": trained.steps, **judged})
+
+
+def _quality(metrics: dict[str, Any]) -> Quality:
+    return Quality(accuracy=metrics["accuracy"], margin=metrics["margin"])

@@ -1,25 +1,15 @@
 """(c) A plain loop: one process, one stock run after another."""
 
-import time
-
-import torch
-
+from benchmarks.diary import Diary
+from benchmarks.held_out import held_out_of
 from benchmarks.stock import read_rows, train_stock
 from benchmarks.task import Observed, Task
 
 
 def run(task: Task) -> Observed:
     """Run all configurations. The pairs are read once; TRL tokenizes them in every trial."""
-    rows = read_rows(task)
-    first_steps, ended = [], []
+    rows, held_out, diary = read_rows(task), held_out_of(task), Diary()
     for number, training in enumerate(task.trainings):
         folder = task.folder / f"trial-{number}"
-        first_steps.append(train_stock(task, training, rows, folder))
-        ended.append(time.time())
-    gaps = [step - end for step, end in zip(first_steps[1:], ended, strict=False)]
-    return Observed(
-        first_step=first_steps[0],
-        ended=tuple(ended),
-        gaps=tuple(gaps),
-        threads=torch.get_num_threads(),
-    )
+        diary.note(training, train_stock(task, training, rows, folder, held_out))
+    return diary.observed()

@@ -1,6 +1,7 @@
-"""One DPO run as TRL's documentation writes it, for (b) and (c)."""
+"""One DPO run as TRL's documentation writes it, for (b), (c) and (d)."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,25 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
-from benchmarks.task import Task
+from benchmarks.held_out import AtRungs, HeldOut, Judged
+from benchmarks.task import Quality, Task
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.training.dpo import lora_config
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How one run went: the end of its first step in Unix seconds, how many steps it made, and
+    how good it was at the last one, where it was judged."""
+
+    first_step: float
+    steps: int
+    quality: Quality | None
+
+    def whole(self, training: TrainingConfig) -> tuple[Quality, ...]:
+        """Return the quality of a run that was judged and not stopped early."""
+        done = self.quality is not None and self.steps == training.max_steps
+        return (self.quality,) if done and self.quality else ()
 
 
 class FirstStep(TrainerCallback):  # type: ignore[misc]
@@ -29,8 +46,20 @@ def read_rows(task: Task) -> Any:
     return load_dataset("json", data_files=str(task.pairs), split="train")
 
 
-def train_stock(task: Task, training: TrainingConfig, rows: Any, folder: Path) -> float:
-    """Load model and tokenizer, train one configuration, and return when its first step ended.
+def never(step: int, quality: Quality) -> bool:
+    """Stop nobody."""
+    return False
+
+
+def train_stock(
+    task: Task,
+    training: TrainingConfig,
+    rows: Any,
+    folder: Path,
+    held_out: HeldOut | None,
+    judged: Judged = never,
+) -> Trained:
+    """Load model and tokenizer, and train one configuration.
 
     TRL's defaults but for what was asked of all patterns (steps, batch, rates, beta, adapter)
     and what a CPU forces (no bf16). The checkpoint that stock training writes at its last step
@@ -39,17 +68,18 @@ def train_stock(task: Task, training: TrainingConfig, rows: Any, folder: Path) -
     model = AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(task.model)
     first_step = FirstStep()
+    at_rungs = None if held_out is None else AtRungs(task.rungs, held_out, judged)
     trainer = DPOTrainer(
         model=model,
         args=_arguments(training, folder),
         train_dataset=rows,
         processing_class=tokenizer,
         peft_config=lora_config(training, model),
-        callbacks=[first_step],
+        callbacks=[each for each in (first_step, at_rungs) if each is not None],
     )
     trainer.train()
     assert first_step.at is not None
-    return first_step.at
+    return Trained(first_step.at, trainer.state.global_step, at_rungs.last if at_rungs else None)
 
 
 def _arguments(training: TrainingConfig, folder: Path) -> DPOConfig:

@@ -1,9 +1,11 @@
 """Arithmetic on when things happened."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
 
-from benchmarks.task import Observed
+from benchmarks.task import Observed, Quality
+from benchmarks.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,8 @@ class Timeline:
     began: float
     finished: float
     seen: Observed
+    usage: Usage | None = None
+    """What its processes used, where that was watched."""
 
     @property
     def trials(self) -> int:
@@ -36,13 +40,21 @@ class Timeline:
 
     @property
     def marginal(self) -> float | None:
-        """Seconds that each trial after the first adds; None where there is only one.
+        """Seconds that each further trial adds; None where there is none.
 
-        From trial end to trial end, so that neither start-up nor clean-up is in it.
+        From trial end to trial end, so that neither start-up nor clean-up is in it. Of trials
+        that run together the first ones end together: what is further begins after as many ends.
         """
-        if self.trials < 2:
+        further = self.trials - self.seen.together
+        if further < 1:
             return None
-        return (max(self.seen.ended) - min(self.seen.ended)) / (self.trials - 1)
+        ended = sorted(self.seen.ended)
+        return (ended[-1] - ended[self.seen.together - 1]) / further
+
+    @property
+    def best(self) -> Quality | None:
+        """The most accurate policy that was trained to its end; of equals the largest margin."""
+        return max(self.seen.whole, key=attrgetter("accuracy", "margin"), default=None)
 
     @property
     def largest_gap(self) -> float | None:

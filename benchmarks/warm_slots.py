@@ -1,11 +1,11 @@
-"""(a) This platform: the sweep command's own stages, with evaluation off."""
+"""(a) This platform: the sweep command's own stages, judging as little as everybody."""
 
 import os
 import sys
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.task import Observed, Task
+from benchmarks.task import Observed, Quality, Task
 from dpo_ray.plan import Plan
 from dpo_ray.search.inputs import check_inputs
 from dpo_ray.search.preparation import Screen
@@ -26,18 +26,21 @@ def run(task: Task) -> Observed:
     """Run the plan's search from an empty store to the last line in MLflow."""
     # Tune insists on the objective in every result, and without evaluation there is none.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
-    state = _sweep(task.plan)
-    rows = state.with_status("COMPLETED")
+    state = _sweep(task.plan, evaluate=bool(task.rungs))
+    rows = list(state.trials.values())
     _refuse_other_trials(task, rows)
     return Observed(
         first_step=min(_first_step(row) for row in rows),
         ended=tuple(sorted(row.ended or 0.0 for row in rows)),
         gaps=tuple(_later_gaps(rows)),
         spent={"warming slots and preparing": state.prepared.seconds if state.prepared else 0.0},
+        together=task.plan.sweep.search.concurrent,
+        steps=sum(row.step for row in rows),
+        whole=tuple(_quality(row) for row in rows if row.status == "COMPLETED" and row.metrics),
     )
 
 
-def _sweep(plan: Plan) -> SweepState:
+def _sweep(plan: Plan, evaluate: bool) -> SweepState:
     inputs = check_inputs(plan.sweep, plan.store)
     journal = Journal.create(plan.folder / JOURNAL)
     mirror = MlflowMirror(journal.path, default_uri(plan.store), plan.sweep.tracking.experiment)
@@ -45,7 +48,7 @@ def _sweep(plan: Plan) -> SweepState:
         journal.subscribe(screen)
         journal.append(SweepPlanned(name=plan.name, plan=plan.to_dict(), **WHOSE))
         told = Screen(screen.stage, screen.progress)
-        prepare_and_search(plan, inputs, journal, told, mirror.start, evaluate=False)
+        prepare_and_search(plan, inputs, journal, told, mirror.start, evaluate=evaluate)
         journal.append(SweepEnded(exit_code=0, reason="all trials of the plan are done"))
     if not mirror.close(MIRROR_S):
         raise RuntimeError(f"MLflow lacks a part of the journal: {mirror.problems}")
@@ -53,10 +56,18 @@ def _sweep(plan: Plan) -> SweepState:
 
 
 def _refuse_other_trials(task: Task, rows: list[TrialRow]) -> None:
-    """Ratios mean nothing unless everybody ran the same list to its end."""
+    """Ratios mean nothing unless everybody ran the same list, to its end but for early stops."""
     ran = [row.params for row in rows]
     if ran != list(task.configurations):
         raise RuntimeError(f"(a) ran {ran}, and was to run {task.configurations}")
+    allowed = {"COMPLETED"} | ({"STOPPED"} if task.spared is not None else set())
+    if others := [row.name for row in rows if row.status not in allowed]:
+        raise RuntimeError(f"trials of (a) must end as one of {sorted(allowed)}: not {others}")
+
+
+def _quality(row: TrialRow) -> Quality:
+    metrics = row.metrics
+    return Quality(accuracy=metrics["eval/accuracy"], margin=metrics["eval/logratio_margin"])
 
 
 def _first_step(row: TrialRow) -> float:

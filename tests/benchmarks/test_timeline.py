@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.task import Observed
+from benchmarks.task import Observed, Quality
 from benchmarks.timeline import Timeline, ratio
 
 
@@ -25,6 +25,23 @@ def test_a_further_trial_costs_what_lies_between_trial_ends_alone() -> None:
 
 def test_one_trial_tells_nothing_about_a_further_one() -> None:
     assert timeline(30.0).marginal is None
+
+
+def test_of_trials_that_run_together_the_first_ones_end_together_and_tell_nothing() -> None:
+    # Two slots, ten seconds a trial: each further one adds five.
+    seen = Observed(first_step=22.0, ended=(30, 30, 40, 40, 50, 50), together=2)
+    assert Timeline(10.0, 60.0, seen).marginal == 5.0
+    assert Timeline(10.0, 60.0, seen.model_copy(update={"ended": (30, 30)})).marginal is None
+
+
+def test_the_best_policy_is_the_most_accurate_and_of_equals_the_one_with_the_largest_margin() -> (
+    None
+):
+    found = [(0.8, 9.0), (0.9, 2.0), (0.9, 3.0)]
+    whole = tuple(Quality(accuracy=accuracy, margin=margin) for accuracy, margin in found)
+    seen = Observed(first_step=22.0, ended=(30.0,), whole=whole)
+    assert Timeline(10.0, 60.0, seen).best == whole[2]
+    assert timeline(30.0).best is None
 
 
 def test_gaps_are_summed_up_by_their_median_and_their_worst() -> None:

@@ -1,0 +1,39 @@
+"""One worker on one device: precision, and memory over many trials."""
+
+import math
+
+import psutil
+import pytest
+import torch
+
+from benchmarks.alone import GoesOn
+from dpo_ray.training.step_zero import BFLOAT16_NATS
+from dpo_ray.training.trial import run_trial
+from tests.training.conftest import InProcessMailbox
+
+LONGEST = 60
+"""Completion tokens of a pair, more than any of the embedded language has."""
+
+
+def test_a_bfloat16_trial_begins_as_the_reference_it_is_held_to(job, desk):
+    made, mailbox = job("model.dtype=bfloat16"), InProcessMailbox()
+    outcome = run_trial(made, 1, desk, mailbox)
+    assert (outcome.state, outcome.reason) == ("COMPLETED", "ran all its steps")
+    beta, nats = 0.1, BFLOAT16_NATS * math.sqrt(LONGEST)
+    assert mailbox.train("loss")[0] == pytest.approx(math.log(2), abs=beta * nats)
+    assert desk.model(made.model).dtype == torch.bfloat16
+
+
+def test_twenty_trials_need_the_memory_of_two(job, desk):
+    made, held = job("training.max_steps=2", "evaluation.at=[1.0]"), []
+    for number in range(1, 21):
+        assert run_trial(made, number, desk, GoesOn()).state == "COMPLETED"
+        held.append(memory(desk.device))
+    assert held[19] <= 1.05 * held[1], f"bytes after each trial: {held}"
+
+
+def memory(device: torch.device) -> int:
+    """Bytes a worker holds: the peak of all trials so far on a GPU, its own pages on a CPU."""
+    if device.type == "cuda":
+        return max(torch.cuda.max_memory_allocated(device), torch.cuda.memory_reserved(device))
+    return int(psutil.Process().memory_full_info().uss)
