@@ -57,7 +57,7 @@ def prepare(task: Task) -> Floor:
 def train(floor: Floor, training: TrainingConfig) -> Trained:
     """Train a fresh adapter, whose first weights and order of pairs are the trainer's own."""
     set_seed(training.seed)
-    policy = get_peft_model(floor.model, lora_config(training)).train()
+    policy = get_peft_model(floor.model, lora_config(training, floor.model)).train()
     weights = [each for each in policy.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=training.learning_rate, weight_decay=0.0, fused=True)
     steps = training.max_steps or 0
