@@ -29,7 +29,7 @@ def verdict(state: SweepState, rows: list[RankedRow]) -> list[str]:
         *said,
         *(f"{used.name}: {flag}." for flag in flags(used.trial.rungs)),
         *uneven(state.reference),
-        *edges(used.trial, state.parameters),
+        *edges(used.trial, state.ranges(used.trial.params)),
     ]
 
 

@@ -67,6 +67,7 @@ def _trial_started(event: Started) -> TrialStarted | TrialResumed:
         total_steps=event.total_steps,
         confirms=job.confirms,
         seed=job.training.seed,
+        remembered=dict(job.remembered),
     )
 
 

@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.search.distributions import recorded
+from dpo_ray.search.samplers import FIRST_GENERATION
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import RungReached, WarmTrial
 from dpo_ray.tracking.state import SweepState, TrialRow
@@ -40,6 +41,7 @@ def frozen_trial(
         distributions=distributions,
         intermediate_values=_rungs(row.rungs, objectives),
         user_attrs={"origin": row.origin},
+        system_attrs=row.remembered,
     )
 
 
@@ -56,6 +58,7 @@ def frozen_warm(
         distributions=distributions,
         intermediate_values=trial.rungs if len(objectives) == 1 else {},
         user_attrs={"origin": "warm_start"},
+        system_attrs=FIRST_GENERATION,
     )
 
 

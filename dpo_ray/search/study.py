@@ -12,14 +12,14 @@ from dpo_ray.config.space import SearchSpace
 from dpo_ray.plan import Proposal
 from dpo_ray.search.distributions import propose, recorded
 from dpo_ray.search.past import frozen_trial, frozen_warm, is_over
-from dpo_ray.search.samplers import make_sampler
+from dpo_ray.search.samplers import kept_attributes, make_sampler
 from dpo_ray.tracking.records import Params
 from dpo_ray.tracking.state import SweepState, TrialRow
 
 PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""
 SEEN = "seen"
-"""The key of what the journal has already of a trial that goes on."""
+"""The key of what a job is told beside its configuration: above all what its journal has already."""
 OBJECTIVES = ("objective", "second_objective")
 """Keys of a result under which the searcher finds what is looked for."""
 LEARNS_FROM = {
@@ -78,7 +78,7 @@ class StudySearch(Searcher):
             "params": propose(self._space, trial),
             "origin": trial.user_attrs.get("origin", "sampler" if learned else "startup"),
         }
-        return {PROPOSAL: proposal, SEEN: self._seen(number)}
+        return {PROPOSAL: proposal, SEEN: self._seen(number, trial)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Note a rung's value under its optimizer step."""
@@ -141,11 +141,14 @@ class StudySearch(Searcher):
         known, _ = recorded(self._space, params)
         self.study.enqueue_trial(known, user_attrs={"origin": origin})
 
-    def _seen(self, number: int) -> dict[str, Any]:
+    def _seen(self, number: int, trial: optuna.Trial) -> dict[str, Any]:
+        """Return what the trial's job is told beside its configuration."""
+        asked = self.study.get_trials(deepcopy=False)[trial.number]
+        seen: dict[str, Any] = {"remembered": kept_attributes(asked)}
         row = self._going_on.get(number)
-        if row is None:
-            return {}
-        return {"resume": True, "seen_log": row.seen_log, "seen_rung": row.seen_rung}
+        if row is not None:
+            seen |= {"resume": True, "seen_log": row.seen_log, "seen_rung": row.seen_rung}
+        return seen
 
     def _has_learned(self) -> bool:
         """Whether the sampler has seen enough to replace random draws, which are its start-up."""

@@ -171,6 +171,8 @@ class TrialStarted(Record):
     confirms: int | None = None
     """Number of the candidate that is tried again; None for a trial of the search."""
     seed: int | None = None
+    remembered: dict[str, Any] = {}
+    """What the sampler keeps of it beside its values: NSGA-II its generation."""
 
 
 class TrialResumed(Record):

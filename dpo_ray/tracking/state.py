@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dpo_ray.tracking.ranges import Range, of_configuration, whole
 from dpo_ray.tracking.records import (
     CONFIRMATIONS,
     AnyRecord,
@@ -50,6 +51,8 @@ class TrialRow:
     confirms: int | None = None
     """The candidate that is tried again; None for a trial of the search."""
     seed: int | None = None
+    remembered: dict[str, Any] = field(default_factory=dict)
+    """What the sampler keeps of it beside its values."""
     status: Literal["RUNNING"] | TrialState = "RUNNING"
     step: int = 0
     metrics: Metrics = field(default_factory=dict)
@@ -175,10 +178,16 @@ class SweepState:
         return self.prepared.reference if self.prepared else {}
 
     @property
-    def parameters(self) -> dict[str, dict[str, Any]]:
-        """The space: each searched parameter's type and bounds, in the file's order."""
-        found: dict[str, dict[str, Any]] = self._planned("space", "parameters") or {}
-        return found
+    def parameters(self) -> dict[str, Range]:
+        """The space: each searched parameter's type and bounds, in the file's order.
+
+        Where it has a range for each branch, one that holds them all.
+        """
+        return {name: whole(each) for name, each in self._space().items()}
+
+    def ranges(self, params: Params) -> dict[str, Range]:
+        """Return the range that each value of a configuration was drawn from."""
+        return of_configuration(self._space(), params)
 
     @property
     def objective(self) -> tuple[str, str]:
@@ -299,6 +308,10 @@ class SweepState:
 
     def _rows(self, number: int) -> dict[int, TrialRow]:
         return self.confirmations if number >= CONFIRMATIONS else self.trials
+
+    def _space(self) -> dict[str, Range | list[Range]]:
+        found: dict[str, Range | list[Range]] = self._planned("space", "parameters") or {}
+        return found
 
     def _planned(self, section: str, key: str) -> Any:
         return self.plan.plan.get(section, {}).get(key) if self.plan else None

@@ -119,6 +119,8 @@ class TrialJob:
     """The last step whose training metrics the journal has; none up to it are told again."""
     seen_rung: int = -1
     """The last step whose evaluation the journal has, likewise."""
+    remembered: Mapping[str, Any] = field(default_factory=dict)
+    """What the sampler must be told again of the trial when its study is rebuilt."""
     trial_s: float | None = None
     """Seconds after which it fails as a timeout."""
     silent_s: float | None = None

@@ -149,9 +149,9 @@ def test_a_trial_that_was_interrupted_goes_on_first_and_under_its_number():
     search = make_search(past=story.state)
     again = search.suggest("a")
     assert again[PROPOSAL] == whole[3]
-    assert again[SEEN] == {"resume": True, "seen_log": 5, "seen_rung": 60}
+    assert again[SEEN] == {"remembered": {}, "resume": True, "seen_log": 5, "seen_rung": 60}
     new = search.suggest("b")
-    assert (new[PROPOSAL]["trial"], new[SEEN]) == (5, {})
+    assert (new[PROPOSAL]["trial"], new[SEEN]) == (5, {"remembered": {}})
 
 
 def test_a_number_that_was_lost_before_it_began_is_used_again():

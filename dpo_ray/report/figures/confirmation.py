@@ -122,7 +122,11 @@ def _legend(figure: Figure, axes: Axes, found: Sequence[Line]) -> None:
 
 
 def _label(candidate: Candidate, names: Sequence[str]) -> str:
-    values = " ".join(f"{SHORT.get(name, name)} {number(candidate.params[name])}" for name in names)
+    values = " ".join(
+        f"{SHORT.get(name, name)} {number(candidate.params[name])}"
+        for name in names
+        if name in candidate.params
+    )
     early = candidate.step < candidate.total_steps
     stopped = f"\nstopped at step {candidate.step} of {candidate.total_steps}" if early else ""
     return f"{trial_name(candidate.trial)} {values}{stopped}"

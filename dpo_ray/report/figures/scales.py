@@ -1,5 +1,6 @@
 """The searched parameter as an axis."""
 
+from math import nan
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,14 +14,20 @@ Space = dict[str, Any]
 
 
 def across(state: SweepState) -> tuple[str, Space]:
-    """The parameter on the horizontal axis: beta if it is searched, else the first."""
-    names = list(state.parameters)
+    """The parameter on the horizontal axis: beta if it is searched, else the first.
+
+    One that only some branches have would leave trials out.
+    """
+    trials = state.trials.values()
+    names = [name for name in state.parameters if all(name in row.params for row in trials)]
     name = "beta" if "beta" in names or not names else names[0]
     return name, state.parameters.get(name, {})
 
 
 def place(params: Params, name: str, space: Space) -> float:
-    """A choice stands at its number in the list, since its values may be words."""
+    """A choice stands at its number in the list, since its values may be words; NaN, nowhere."""
+    if name not in params:
+        return nan
     value = params[name]
     return float(space["choices"].index(value) if "choices" in space else value)
 
