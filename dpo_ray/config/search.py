@@ -17,7 +17,7 @@ class SearchConfig(BaseModel):
 
     sampler: SamplerConfig = TpeConfig()
     """Who proposes: tpe, gp, random, nsgaii or grid, or a map of that `type` and its options."""
-    trials: Annotated[int, Field(ge=1)] = 12
+    trials: Annotated[int, Field(ge=1, le=10_000)] = 12
     """Configurations in all, the control trial included."""
     concurrent: Annotated[int, Field(ge=1)] = 2
     """Trials that run at the same time, each in its own slot."""

@@ -93,9 +93,12 @@ class ProxyTrial(tune.Trainable):
 
     def _result(self, turn: Turn) -> dict[str, Any]:
         metrics = turn.metrics or {}
+        found = objective_results(metrics, self._objectives)
+        penalised = {name: value for name, value in found.items() if name.startswith("eval/")}
         return {
-            **metrics,
-            **objective_results(metrics, self._objectives),
+            # One value to Tune, which keeps statistics of every number of every trial.
+            "metrics": tuple((metrics | penalised).items()),
+            **{name: value for name, value in found.items() if name in OBJECTIVES},
             "step": turn.step,
             "fraction": turn.fraction,
             "slot": self._name,

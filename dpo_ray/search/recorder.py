@@ -42,9 +42,9 @@ class Recorder(tune.Callback):
             return
         number, step = trial.config[PROPOSAL]["trial"], result["step"]
         self._pump.wait_for(result["slot"], result["events"], ORDER_S)
-        metrics = {name: value for name, value in result.items() if name.startswith("eval/")}
+        metrics, fraction = dict(result["metrics"]), result["fraction"]
         self._journal.append(
-            RungReached(trial=number, step=step, fraction=result["fraction"], metrics=metrics)
+            RungReached(trial=number, step=step, fraction=fraction, metrics=metrics)
         )
         found = self._scheduler.decisions[number]
         verdict: Literal["continue", "stop"] = "stop" if result["done"] else "continue"

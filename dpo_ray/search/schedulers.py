@@ -41,7 +41,7 @@ class RungScheduler(FIFOScheduler):
         if result.get("repeat"):
             return str(TrialScheduler.CONTINUE)
         number, fraction = trial.config[PROPOSAL]["trial"], result["fraction"]
-        self.decisions[number] = self.judge(number, fraction, result)
+        self.decisions[number] = self.judge(number, fraction, dict(result["metrics"]))
         stop = self.decisions[number].stop
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 

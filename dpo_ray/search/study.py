@@ -19,7 +19,7 @@ from dpo_ray.tracking.state import SweepState, TrialRow
 PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""
 SEEN = "seen"
-"""The key of what a job is told beside its configuration: above all what its journal has already."""
+"""The key of what a job is told beside its configuration: what the journal has of it already."""
 OBJECTIVES = ("objective", "second_objective")
 """Keys of a result under which the searcher finds what is looked for."""
 LEARNS_FROM = {

@@ -12,7 +12,7 @@ from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
 from dpo_ray.data.trial_files import COMPLETIONS, EXAMPLES, checkpoint_folder
 from dpo_ray.search.answers import answer_values, trained
-from dpo_ray.search.confirmation import confirmation_jobs
+from dpo_ray.search.confirmation import confirmation_jobs, together
 from dpo_ray.tracking.records import (
     CONFIRMATIONS,
     Candidate,
@@ -52,12 +52,12 @@ PLANNED = ConfirmationPlanned(
 
 def test_every_candidate_is_trained_on_every_seed_one_seed_after_the_other():
     jobs = confirmation_jobs(PLANNED, TEMPLATE)
-    assert [job.trial - CONFIRMATIONS for job in jobs] == list(range(6))
+    assert [job.trial - CONFIRMATIONS for job in jobs] == [0, 3, 1, 4, 2, 5]
     assert [job.training.seed for job in jobs] == [1000, 1000, 1001, 1001, 1002, 1002]
     assert [job.confirms for job in jobs] == [0, 1] * 3
     assert [job.training.beta for job in jobs] == [0.3, 0.1] * 3
     assert len({job.folder for job in jobs}) == 6
-    assert jobs[3].folder == TEMPLATE.folder / "c03"
+    assert jobs[3].folder == TEMPLATE.folder / "c04"
 
 
 def test_the_schedule_is_the_whole_one_stopped_at_the_chosen_step():
@@ -73,7 +73,7 @@ def test_seeds_draw_their_answers_from_streams_that_no_search_used():
 
 
 def test_what_is_done_is_not_done_again():
-    done = [CONFIRMATIONS + number for number in (0, 1, 4)]
+    done = [CONFIRMATIONS + number for number in (0, 3, 2)]
     left = confirmation_jobs(PLANNED, TEMPLATE, done)
     everything = confirmation_jobs(PLANNED, TEMPLATE)
     assert left == [everything[2], everything[3], everything[5]]
@@ -146,3 +146,24 @@ def confirmed_state(tmp_path: Path, failed: int) -> SweepState:
             ),
         ]  # fmt: skip
     return fold(records)
+
+
+def planned_with(*candidates):
+    return PLANNED.model_copy(update={"candidates": list(candidates)})
+
+
+def test_a_longer_search_adds_its_candidates_and_keeps_what_was_trained():
+    best, default = PLANNED.candidates
+    newer = candidate(9, 60, 0.4)
+    both = together(PLANNED, planned_with(newer, best, default))
+    assert both.candidates == [best, default, newer]
+    before = {
+        (job.trial, job.confirms, job.training.seed) for job in confirmation_jobs(PLANNED, TEMPLATE)
+    }
+    after = {
+        (job.trial, job.confirms, job.training.seed) for job in confirmation_jobs(both, TEMPLATE)
+    }
+    assert before < after
+    assert len(after) == 9
+    assert together(PLANNED, planned_with(best, default)) == PLANNED
+    assert together(None, PLANNED) == PLANNED

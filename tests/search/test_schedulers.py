@@ -19,8 +19,8 @@ def scheduler(trials=12, objective=None, **settings):
 
 def reach(made, number, fraction, win_rate, **more):
     trial = SimpleNamespace(config={PROPOSAL: {"trial": number}})
-    metrics = {f"eval/{name}": value for name, value in more.items()}
-    result = {"fraction": fraction, "eval/win_rate": win_rate, **metrics}
+    metrics = {f"eval/{name}": value for name, value in {"win_rate": win_rate, **more}.items()}
+    result = {"fraction": fraction, "metrics": tuple(metrics.items())}
     return made.on_trial_result(None, trial, result)
 
 

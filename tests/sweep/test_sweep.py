@@ -135,9 +135,10 @@ def test_a_live_sweep_is_locked_and_ends_every_trial_when_told_to(begin, run, st
     _, parent, children = runs_of(store, "live")
     assert {run.info.status for run in [parent, *children]} == {"KILLED"}
 
-    again = run("live", LONG)
-    assert again.code == 2
-    assert "choose another --name" in again.errors
+    shorter = run("live", "training.max_steps=9")
+    assert shorter.code == 2
+    assert "sweep.training.max_steps: 5000, now 9" in shorter.errors
+    assert len(read_journal(journal)) == state.ended.seq + 1
 
 
 def test_ctrl_c_while_the_slots_warm_up_ends_the_sweep_at_once(begin):
