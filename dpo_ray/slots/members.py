@@ -47,12 +47,13 @@ async def end_all(members: Iterable[Member]) -> None:
         if member.node == here:
             end_here(member)
         else:
-            elsewhere.append(_end_there(member))
+            elsewhere.append(end_there(member))
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.gather(*elsewhere, return_exceptions=True), REACHED_S)
 
 
-def _end_there(member: Member) -> "ray.ObjectRef[None]":
+def end_there(member: Member) -> "ray.ObjectRef[None]":
+    """Begin to kill a process of any node, by a task there."""
     there = NodeAffinitySchedulingStrategy(member.node, soft=False)
     task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(end_here)
     return task.remote(member)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from dpo_ray.slots.members import Member, end_here
+from dpo_ray.slots.members import Member, end_here, end_there
 
 
 @pytest.fixture
@@ -33,3 +33,13 @@ def test_a_later_process_of_the_same_number_is_left_alone(sleeper):
     end_here(replace(Member("node", sleeper.pid, born), born=born - 60))
     with pytest.raises(subprocess.TimeoutExpired):
         sleeper.wait(timeout=0.5)
+
+
+@pytest.mark.slow
+def test_a_process_of_another_node_is_ended_by_a_task_there(cluster, sleeper):
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    born = psutil.Process(sleeper.pid).create_time()
+    ray.get(end_there(Member(node, sleeper.pid, born)), timeout=60)
+    assert sleeper.wait(timeout=10) == -signal.SIGKILL
