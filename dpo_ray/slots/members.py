@@ -1,15 +1,18 @@
 """The processes of a worker group, and how to end one that answers nobody."""
 
+import asyncio
 import os
 import signal
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-REACHED_S = 20.0
-"""How long a node may take to end a worker; one that does not is gone itself."""
+REACHED_S = 60.0
+"""How long another node may take to end a worker; one that does not is gone itself."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,21 @@ def end_here(member: Member) -> None:
         return
 
 
-def end(member: Member) -> "ray.ObjectRef[None]":
-    """Kill a process where it lives. Returns at once; the result is there when it is done."""
+async def end_all(members: Iterable[Member]) -> None:
+    """Kill processes where they live, those of this node at once."""
+    here = ray.get_runtime_context().get_node_id()
+    elsewhere = []
+    for member in members:
+        if member.node == here:
+            end_here(member)
+        else:
+            elsewhere.append(end_there(member))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*elsewhere, return_exceptions=True), REACHED_S)
+
+
+def end_there(member: Member) -> "ray.ObjectRef[None]":
+    """Begin to kill a process of any node, by a task there."""
     there = NodeAffinitySchedulingStrategy(member.node, soft=False)
     task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(end_here)
     return task.remote(member)

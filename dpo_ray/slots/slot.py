@@ -2,14 +2,13 @@
 
 import asyncio
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from dpo_ray.slots.mailbox import SlotMailbox
-from dpo_ray.slots.members import REACHED_S, Member, end
+from dpo_ray.slots.members import Member, end_all
 from dpo_ray.slots.overdue import Overdue, overdue
 
 WATCH_S = 0.5
@@ -66,9 +65,7 @@ class Slot(SlotMailbox):
             await self.time_out()
             return
         # Dead first, so that none of them takes the next job; Ray Train starts others.
-        ended = asyncio.gather(*map(end, self._members.values()), return_exceptions=True)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ended, REACHED_S)
+        await end_all(self._members.values())
         self._members = {}
         await self.fail(job_id, found.reason)
 

@@ -2,33 +2,23 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from dpo_ray.data.trial_files import checkpoint_folder
 from dpo_ray.errors import JudgingFailed, ReferenceMismatch
-from dpo_ray.evaluation.evaluate import Evaluation, Loss
 from dpo_ray.evaluation.logps import collator_for
-from dpo_ray.evaluation.rewards import UNWEIGHTED
 from dpo_ray.reference.model import autocast
+from dpo_ray.training.at_rungs import teach_evaluation, told_of
 from dpo_ray.training.callback import TimedOut, TrialCallback
 from dpo_ray.training.checkpoints import NotSaved, find_resumable, save_resumable
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
 from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, RankEnd, State, TrialJob, Verdict
-from dpo_ray.training.keeping import Wrote, card_of, keep_evaluation, show_completions
+from dpo_ray.training.keeping import card_of, show_completions
 from dpo_ray.training.memory import ran_out
 from dpo_ray.training.meters import read_meters
-from dpo_ray.training.policy import as_reference, save_checkpoint, save_policy, take_off
-from dpo_ray.training.refusals import (
-    BeyondLimits,
-    NonFinite,
-    refuse_broken_text,
-    refuse_non_finite,
-    refuse_non_finite_weights,
-    refuse_stillness,
-)
-from dpo_ray.training.signs import signs_of_life
+from dpo_ray.training.policy import save_policy, take_off
+from dpo_ray.training.refusals import BeyondLimits, NonFinite
 from dpo_ray.training.step_zero import CHECKED_ROWS, check_step_zero
 
 STATES: dict[Verdict, State] = {"continue": "COMPLETED", "stop": "STOPPED", "cancel": "KILLED"}
@@ -37,8 +27,6 @@ REASONS: dict[Verdict, str] = {
     "stop": "stopped at a rung",
     "cancel": "cancelled with the sweep",
 }
-
-
 AGREED = (NonFinite, ReferenceMismatch, BeyondLimits, JudgingFailed, NotSaved, TimedOut)
 """Ends that every rank comes to at the same step."""
 
@@ -57,7 +45,9 @@ def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
         trainer = _build(job, desk, callback)
         built = time.time()
         _check_step_zero(job, desk, trainer)
-        _teach(job, desk, callback, trainer)
+        callback.save = partial(save_resumable, trainer, job, desk.ranks)
+        if job.evaluate:
+            teach_evaluation(job, desk, callback, trainer)
         start = _goes_on_from(job, desk, callback, trainer)
         trainer.train(resume_from_checkpoint=start)
         saved = _save(job, desk, trainer, callback.step)
@@ -83,7 +73,7 @@ def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
         return _failure(job, error, callback.step, began)
     finally:
         if desk.ranks.first and callback.evaluated:
-            show_completions(job, callback.evaluated, _wrote(job_id, mailbox))
+            show_completions(job, callback.evaluated, told_of(job_id, mailbox))
         callback.evaluate = _nothing  # it holds the policy, as do these
         callback.begin = callback.save = _pass
         if trainer is not None:
@@ -152,53 +142,6 @@ def _check_step_zero(job: TrialJob, desk: Desk, trainer: PreparedDPOTrainer) -> 
     collator = collator_for(desk.tokenizer(job.model), job.max_length)
     with autocast(job.model.dtype, desk.device):
         check_step_zero(trainer.model, rows, collator, job.training.beta, job.model.dtype)
-
-
-def _teach(job: TrialJob, desk: Desk, callback: TrialCallback, trainer: PreparedDPOTrainer) -> None:
-    callback.save = lambda: save_resumable(trainer, job, desk.ranks)
-    if not job.evaluate:
-        return
-    evaluator, policy = desk.evaluator(job), trainer.model
-    base = policy if trainer.ref_model is not None else policy.get_base_model()
-    weighted, training = job.training.example_weight, job.training
-    loss = Loss(training.beta, training.loss_type if weighted else UNWEIGHTED)
-
-    def evaluate(step: int) -> dict[str, float]:
-        refuse_non_finite_weights(policy, step)
-        with (
-            autocast(job.model.dtype, desk.device),
-            signs_of_life(base, _tell(callback, desk)),
-        ):
-            found = evaluator(policy, lambda: as_reference(trainer), loss)
-        if desk.ranks.first:
-            keep_evaluation(job, step, found, _wrote(callback.job_id, callback.mailbox))
-            if step < trainer.state.max_steps and job.stop_at is None:
-                folder = checkpoint_folder(job.folder, step)
-                save_checkpoint(trainer, folder, card_of(job, step))
-        _refuse(job, step, found, evaluator.baseline.signs, trainer.state.max_steps)
-        return found.metrics
-
-    callback.evaluate = evaluate
-
-
-def _tell(callback: TrialCallback, desk: Desk) -> Callable[[], object]:
-    if not desk.ranks.first:
-        return _pass
-    return lambda: callback.mailbox.poll(callback.job_id)
-
-
-def _refuse(
-    job: TrialJob, step: int, found: Evaluation, reference: Mapping[str, float], steps: int
-) -> None:
-    limits = job.evaluation.limits
-    refuse_non_finite(found.metrics, step)
-    refuse_broken_text(found.metrics, reference, limits, step)
-    gaps = found.examples["margin"].to_pylist()
-    refuse_stillness(gaps, found.metrics, limits, step, job.training.warmup * steps)
-
-
-def _wrote(job_id: int, mailbox: Mailbox) -> Wrote:
-    return lambda path, folder, table: mailbox.wrote(job_id, path, folder, table)
 
 
 def _save(job: TrialJob, desk: Desk, trainer: PreparedDPOTrainer, step: int) -> str:

@@ -80,7 +80,7 @@ def test_a_worker_that_hangs_fails_its_trial_and_the_next_one_runs(one_worker, m
     after = watch(one_worker, make_job(tmp_path / "c"))
     assert after.logs == calm.logs
     assert after.outcome.ranks[0].pid != pid
-    assert not alive(pid)
+    assert gone(pid, within_s=10)
 
 
 def test_a_trial_whose_time_is_over_leaves_and_costs_no_worker(one_worker, make_job, tmp_path):
@@ -145,7 +145,7 @@ def hang_rank_1(pool, job):
     hung = watch(
         pool, replace(job, silent_s=8.0), at_rung=lambda step: os.kill(pid, signal.SIGSTOP)
     )
-    assert not alive(pid)
+    assert gone(pid, within_s=10)
     return hung
 
 
@@ -153,11 +153,16 @@ def weights(watched):
     return (Path(watched.outcome.adapter) / "adapter_model.safetensors").read_bytes()
 
 
-def alive(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def gone(pid, within_s):
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def cpus_free_again(wanted, within_s):

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from dpo_ray.training import attempt as attempts
+from dpo_ray.training import at_rungs
 from dpo_ray.training.signs import signs_of_life
 from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
@@ -34,7 +34,7 @@ def test_a_long_evaluation_is_no_silence_and_its_numbers_stay(
 ):
     quiet, talkative = PolledMailbox(), PolledMailbox()
     run_trial(make_job(tmp_path / "a"), 1, desk, quiet)
-    monkeypatch.setattr(attempts, "signs_of_life", partial(signs_of_life, every_s=0.0))
+    monkeypatch.setattr(at_rungs, "signs_of_life", partial(signs_of_life, every_s=0.0))
     run_trial(make_job(tmp_path / "b"), 1, desk, talkative)
     # Each token of each batch of answers is one.
     assert talkative.polls > quiet.polls + 2 * 12
