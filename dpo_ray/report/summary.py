@@ -140,7 +140,8 @@ def _marks(row: RankedRow) -> str:
     if row.trial is None:
         return "reference"
     ended = "" if row.trial.status == "COMPLETED" else row.trial.status.lower()
-    ended = "degenerate" if row.trial.by_limits else ended
+    if row.trial.by_limits:
+        ended = "no movement" if row.trial.reason.startswith("no movement") else "degenerate"
     marks = [
         *["best"] * row.is_best,
         *["front"] * row.on_front,

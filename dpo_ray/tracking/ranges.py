@@ -6,7 +6,7 @@ from typing import Any
 from dpo_ray.tracking.records import Params
 
 Range = dict[str, Any]
-"""A parameter of a space: `type` with `low`, `high` and `log`, or `choices`, or what it is tied to."""
+"""A parameter: `type` with `low`, `high` and `log`, or `choices`, or what it is tied to."""
 
 
 def whole(parameter: Range | list[Range]) -> Range:

@@ -117,12 +117,12 @@ def test_a_metric_is_read_answer_by_answer(tmp_path, metric, values):
 
 
 def test_a_candidate_is_what_its_completed_trainings_say(tmp_path):
-    state = confirmed_state(tmp_path, failed=CONFIRMATIONS + 2)
+    state = confirmed_state(tmp_path, failed=CONFIRMATIONS + 1)
     ours, default = trained(state, 0), trained(state, 1)
     assert (ours.seeds, ours.failed, ours.search) == ((1000, 1002), 1, 0.8)
     assert (default.seeds, default.failed) == ((1000, 1001, 1002), 0)
-    np.testing.assert_array_equal(ours.quality, [[0.0, 1.0], [4.0, 1.0]])
-    assert [metrics["kl"] for metrics in ours.metrics] == [0.0, 4.0]
+    np.testing.assert_array_equal(ours.quality, [[0.0, 1.0], [2.0, 1.0]])
+    assert [metrics["kl"] for metrics in ours.metrics] == [0.0, 2.0]
 
 
 def confirmed_state(tmp_path: Path, failed: int) -> SweepState:

@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import Interrupted
 from dpo_ray.search.interruption import SIGNALS, interruptible
 from dpo_ray.search.progress import Progress
@@ -10,7 +11,7 @@ from dpo_ray.search.progress import Progress
 
 @pytest.fixture
 def progress():
-    return Progress(allowed_failures=5)
+    return Progress(BudgetConfig())
 
 
 @pytest.mark.parametrize("number", SIGNALS)
