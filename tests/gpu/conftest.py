@@ -1,6 +1,6 @@
 """Trials on a CUDA device where there is one, and the same logic on a CPU where there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,12 @@ from tests.gpu.needs import CUDA, on_gpu
         pytest.param("cuda", marks=on_gpu(1)),
     ]
 )
-def desk(request: pytest.FixtureRequest) -> Desk:
-    """A worker's memory, on each kind of device in turn."""
-    return Desk(Ranks(), torch.device(request.param))
+def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """A worker's memory, on each kind of device in turn, with the one thread of a worker."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Desk(Ranks(), torch.device(request.param))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
