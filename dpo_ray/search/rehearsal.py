@@ -12,6 +12,7 @@ from dpo_ray.search.going_on import settle
 from dpo_ray.search.meter import Meter
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.pump import EventPump
+from dpo_ray.search.rung_book import rung_book
 from dpo_ray.search.tuner import run_search
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.rehearsal import RehearsalShape, RehearsalSlot
@@ -46,7 +47,8 @@ def rehearse(
     facts = first.model_dump(include={"plan", "host", "pid", "versions"})
     for line in [records.SweepResumed(**facts)] if earlier else [first, *others]:
         journal.append(line)
-    settle(journal, fold(earlier))
+    past = fold(earlier)
+    settle(journal, past, rung_book(plan.sweep, plan.trials, past))
     try:
         rehearse_search(plan, journal, shape)
     finally:

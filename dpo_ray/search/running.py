@@ -19,6 +19,7 @@ from dpo_ray.search.preparation import Screen, trial_template
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.pruning import remove, superfluous
 from dpo_ray.search.pump import EventPump
+from dpo_ray.search.rung_book import rung_book
 from dpo_ray.slots.events import Ended
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
@@ -61,7 +62,7 @@ def prepare_and_search(
         # Signals twice: Ray takes SIGTERM for itself when it connects.
         with ray_session(plan.sweep.cluster.address), interruptible(progress):
             try:
-                settle(journal, past)
+                settle(journal, past, rung_book(plan.sweep, plan.trials, past))
                 with (
                     _open_slots(plan, Path(scratch), journal) as pool,
                     EventPump(pool.slots, journal, _Ends(progress, journal)) as pump,

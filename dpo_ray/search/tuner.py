@@ -9,14 +9,14 @@ from ray import tune
 from ray.tune.stopper import Stopper
 
 from dpo_ray.plan import Plan
-from dpo_ray.search.going_on import put_back
 from dpo_ray.search.meter import Meter
 from dpo_ray.search.past import over
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.proxy import CPUS, ProxyTrial
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.recorder import Recorder
-from dpo_ray.search.schedulers import make_scheduler
+from dpo_ray.search.rung_book import rung_book
+from dpo_ray.search.schedulers import RungScheduler
 from dpo_ray.search.study import StudySearch
 from dpo_ray.search.warm_start import first_in_turn
 from dpo_ray.slots.pool import SlotPool
@@ -105,8 +105,7 @@ def _tuner(
     missing: int,
 ) -> tune.Tuner:
     sweep = plan.sweep
-    scheduler = make_scheduler(sweep, plan.trials)
-    put_back(scheduler, past)
+    scheduler = RungScheduler(rung_book(sweep, plan.trials, past))
     objectives = [each.model_dump(mode="json") for each in sweep.objective]
     searcher = StudySearch(
         sweep.search,

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.search.going_on import put_back, settle, unsaid
+from dpo_ray.search.going_on import settle, unsaid
 from dpo_ray.search.pruning import losers, superfluous
-from dpo_ray.search.schedulers import make_scheduler
+from dpo_ray.search.rung_book import rung_book
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import (
     Candidate,
@@ -51,10 +51,19 @@ def ended(trial, step=60, state="COMPLETED"):
     return TrialEnded(trial=trial, state=state, reason="", step=step, seconds=9.0, time=30.0)
 
 
-def test_a_rung_without_a_verdict_goes_on(tmp_path):
-    state = story(tmp_path, started(1, tmp_path), rung(1, 15))
-    (record,) = unsaid(state.trials[1])
-    assert (record.action, record.step, record.spared) == ("continue", 15, True)
+def book_of(state, **settings):
+    search = {"scheduler": {"grace_trials": 1} | settings}
+    return rung_book(SweepConfig.model_validate({"search": search}), 12, state)
+
+
+@pytest.mark.parametrize(("win_rate", "action"), [(0.9, "continue"), (0.5, "stop")])
+def test_a_rung_without_a_verdict_gets_the_one_it_would_have_had(tmp_path, win_rate, action):
+    before = [started(1, tmp_path), rung(1, 15, 0.7), decided(1, 15)]
+    state = story(tmp_path, *before, started(2, tmp_path), rung(2, 15, win_rate))
+    verdict, *end = unsaid(state.trials[2], book_of(state))
+    assert (verdict.action, verdict.step, verdict.spared) == (action, 15, False)
+    assert verdict.reason == f"win_rate {win_rate:.3f}, cutoff 0.700 after 1 trials"
+    assert [each.state for each in end] == ["STOPPED"] * (action == "stop")
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -63,15 +72,15 @@ def test_a_verdict_to_stop_stands(tmp_path, saved):
     if saved:
         adapter.mkdir(parents=True)
     state = story(tmp_path, started(1, tmp_path), rung(1, 15), decided(1, 15, "stop"))
-    (record,) = unsaid(state.trials[1])
+    (record,) = unsaid(state.trials[1], book_of(state))
     assert (record.state, record.step, record.seconds) == ("STOPPED", 15, 11.0)
     assert record.adapter == (str(adapter) if saved else None)
 
 
 def test_nothing_is_unsaid_of_a_trial_between_its_rungs(tmp_path):
     state = story(tmp_path, started(1, tmp_path), rung(1, 15), decided(1, 15), started(2, tmp_path))
-    assert unsaid(state.trials[1]) == []
-    assert unsaid(state.trials[2]) == []
+    assert unsaid(state.trials[1], book_of(state)) == []
+    assert unsaid(state.trials[2], book_of(state)) == []
 
 
 def test_what_is_settled_stands_in_the_journal(tmp_path):
@@ -79,11 +88,11 @@ def test_what_is_settled_stands_in_the_journal(tmp_path):
     for record in (started(0, tmp_path), rung(0, 60), decided(0, 60), ended(0),
                    started(1, tmp_path), rung(1, 15)):  # fmt: skip
         journal.append(record)
-    settle(journal, fold(read_journal(journal.path)))
+    for _ in range(2):
+        state = fold(read_journal(journal.path))
+        settle(journal, state, book_of(state))
     added = read_journal(journal.path)[6:]
     assert [(record.kind, record.trial) for record in added] == [("decision", 1)]
-    settle(journal, fold(read_journal(journal.path)))
-    assert len(read_journal(journal.path)) == 7
 
 
 def test_a_trial_that_goes_on_adds_up_its_lives(tmp_path):
@@ -97,18 +106,17 @@ def test_a_trial_that_goes_on_adds_up_its_lives(tmp_path):
     assert (row.before, row.total_steps) == (20.0, 60)
 
 
-def test_rungs_of_the_past_refill_the_scheduler(tmp_path):
+def test_decided_rungs_of_the_past_refill_the_book(tmp_path):
     rows = [(0, 0.5, 0.6), (1, 0.7, 0.8), (2, 0.9, None)]
     records = []
     for trial, early, later in rows:
-        records += [started(trial, tmp_path), rung(trial, 15, early)]
-        records += [rung(trial, 30, later)] if later else []
-    made = make_scheduler(SweepConfig.model_validate({"search": {}}), 12)
-    put_back(made, story(tmp_path, *records))
-    found = made.judge(5, 0.25, {"eval/win_rate": 0.1})
-    assert found.reason == "among the first 4 at this rung"
-    assert made.judge(6, 0.25, {"eval/win_rate": 0.1}).reason.endswith("after 4 trials")
-    assert made.judge(6, 0.5, {"eval/win_rate": 0.1}).reason == "among the first 4 at this rung"
+        records += [started(trial, tmp_path), rung(trial, 15, early), decided(trial, 15)]
+        records += [rung(trial, 30, later), decided(trial, 30)] if later else []
+    made = book_of(story(tmp_path, *records), grace_trials=4)
+    bad = {"eval/win_rate": 0.1}
+    assert made.judge(5, 0.25, bad).reason == "among the first 4 at this rung"
+    assert made.judge(6, 0.25, bad).reason.endswith("after 4 trials")
+    assert made.judge(6, 0.5, bad).reason == "among the first 4 at this rung"
 
 
 def adapters(folder: Path, *steps):

@@ -1,10 +1,12 @@
 """Tune's stand-in for a trial holds a slot from its first step to its end, and no longer."""
 
+from dataclasses import dataclass, replace
+
 import pytest
 import ray
 
 from dpo_ray.search.proxy import ProxyTrial, objective_results
-from dpo_ray.search.study import PROPOSAL
+from dpo_ray.search.study import PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.slots.pool import Leases
 from dpo_ray.training.jobs import Outcome
@@ -13,11 +15,16 @@ WIN = {"metric": "win_rate", "direction": "maximize"}
 KL = {"metric": "kl", "direction": "minimize"}
 
 
-class Template:
-    """All a proxy asks of a job."""
+@dataclass(frozen=True)
+class Job:
+    """All a proxy asks of a job; a template has no number yet."""
+
+    trial: int = -1
+    resume: bool = False
+    seen_rung: int = -1
 
     def configured(self, trial, params, origin):
-        return trial
+        return replace(self, trial=trial)
 
 
 @ray.remote(num_cpus=0)
@@ -65,7 +72,7 @@ def slot_of(cluster, request):
 
 def configuration(leases, trial):
     proposal = {"trial": trial, "params": {}, "origin": "control"}
-    return {"template": Template(), "leases": leases, "objectives": [WIN], PROPOSAL: proposal}
+    return {"template": Job(), "leases": leases, "objectives": [WIN], PROPOSAL: proposal}
 
 
 def test_an_actor_that_tune_throws_away_unused_has_begun_nothing(slot_of):
@@ -81,7 +88,7 @@ def test_a_trial_begins_with_its_first_step_and_leaves_with_its_last(slot_of):
     rung = proxy.train()
     assert (rung["objective"], rung["step"], rung["events"]) == (0.6, 15, 3)
     assert proxy.train()["done"]
-    assert ray.get(slot.jobs.remote()) == [7]
+    assert ray.get(slot.jobs.remote()) == [Job(7)]
     assert ray.get(leases.lease.remote(), timeout=10)
 
 
@@ -90,9 +97,16 @@ def test_the_same_actor_goes_on_with_the_next_trial(slot_of):
     proxy = ProxyTrial(configuration(name, 7))
     proxy.train(), proxy.train()
     assert proxy.reset(configuration(name, 8))
-    assert ray.get(slot.jobs.remote()) == [7]
+    assert ray.get(slot.jobs.remote()) == [Job(7)]
     proxy.train()
-    assert ray.get(slot.jobs.remote()) == [7, 8]
+    assert ray.get(slot.jobs.remote()) == [Job(7), Job(8)]
+
+
+def test_a_trial_that_goes_on_tells_its_slot_what_is_known(slot_of):
+    slot, _, name = slot_of()
+    proxy = ProxyTrial(configuration(name, 7) | {SEEN: {"resume": True, "seen_rung": 15}})
+    proxy.train(), proxy.train()
+    assert ray.get(slot.jobs.remote()) == [Job(7, resume=True, seen_rung=15)]
 
 
 def test_a_failed_trial_raises_and_gives_its_slot_back(slot_of):

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.search.schedulers import make_scheduler
+from dpo_ray.search.rung_book import rung_book
+from dpo_ray.search.schedulers import RungScheduler
 from dpo_ray.search.study import PROPOSAL
+from dpo_ray.tracking.state import SweepState
 
 
 def scheduler(trials=12, objective=None, **settings):
@@ -14,7 +16,7 @@ def scheduler(trials=12, objective=None, **settings):
     sweep = {"search": {"scheduler": settings}}
     if objective is not None:
         sweep["objective"] = objective
-    return make_scheduler(SweepConfig.model_validate(sweep), trials)
+    return RungScheduler(rung_book(SweepConfig.model_validate(sweep), trials, SweepState()))
 
 
 def reach(made, number, fraction, win_rate, **more):
@@ -39,7 +41,7 @@ def test_what_was_put_back_counts_like_what_was_seen():
     for number, (early, later) in values.items():
         for fraction, value in ((0.25, early), (0.5, later)):
             reach(seen, number, fraction, value)
-            put_back.remember(number, fraction, {"eval/win_rate": value})
+            put_back._book.remember(number, fraction, {"eval/win_rate": value})
     for made in (seen, put_back):
         assert reach(made, 4, 0.25, 0.65) == "CONTINUE"
         assert reach(made, 5, 0.25, 0.55) == "STOP"
@@ -48,9 +50,9 @@ def test_what_was_put_back_counts_like_what_was_seen():
 
 def test_a_trial_that_goes_on_is_not_compared_with_itself():
     made = scheduler(type="median")
-    made.remember(2, 0.25, {"eval/win_rate": 0.9})
-    made.remember(1, 0.25, {"eval/win_rate": 0.5})
-    made.remember(1, 0.5, {"eval/win_rate": 0.5})
+    made._book.remember(2, 0.25, {"eval/win_rate": 0.9})
+    made._book.remember(1, 0.25, {"eval/win_rate": 0.5})
+    made._book.remember(1, 0.5, {"eval/win_rate": 0.5})
     assert reach(made, 2, 0.5, 0.1) == "CONTINUE"
     assert made.decisions[2].reason == "best win_rate 0.900, cutoff 0.500 after 1 trials"
 

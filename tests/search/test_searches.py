@@ -38,9 +38,10 @@ def plan_of(store, name, *overrides, space="beta"):
     ("name", "space", "overrides", "stops"),
     [
         ("tpe-asha", "beta", ("search.n_startup=2", EAGER), True),
-        ("gp-median", "beta", ("search.sampler=gp", "search.n_startup=2", EAGER,
-                               "search.scheduler.type=median"), True),
-        ("random-none", "beta", ("search.sampler=random", "search.scheduler.type=none"), False),
+        ("gp-none", "beta", ("search.sampler=gp", "search.n_startup=2",
+                             "search.scheduler.type=none"), False),
+        ("random-median", "beta", ("search.sampler=random", EAGER,
+                                   "search.scheduler.type=median"), True),
         ("nsgaii-two", "beta", (TWO, "search.sampler={type: nsgaii, population_size: 3}", EAGER,
                                 "search.scheduler.metric=kl"), True),
         ("tpe-two", "learning_rate", (TWO, "search.n_startup=2", EAGER), True),
