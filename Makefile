@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: sweep test check lint bench gpu clean
+.PHONY: sweep test check lint bench gpu long clean
 
 sweep: $(READY)
 	$(BIN)/python -m dpo_ray.sweep search_spaces/beta.yaml
@@ -19,6 +19,10 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Tests of many minutes: a driver killed at every moment.
+long: $(READY)
+	$(BIN)/python -m pytest -m long
 
 # What only a machine with CUDA can show; elsewhere each test is skipped and says why.
 gpu: $(READY)

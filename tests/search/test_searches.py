@@ -29,7 +29,9 @@ def search(cluster, store):
 
 
 def plan_of(store, name, *overrides, space="beta"):
-    settings = [*SMALL, "evaluation.at=[0.25, 0.5, 1.0]", "search.trials=8", *overrides]
+    # One at a time: Tune takes seconds to start each stand-in, and none to run it.
+    common = ("evaluation.at=[0.25, 0.5, 1.0]", "search.trials=8", "search.concurrent=1")
+    settings = [*SMALL, *common, *overrides]
     path = ROOT / f"search_spaces/{space}.yaml"
     return make_plan(path, ROOT / "sweeps/local.yaml", settings, store=store, name=name)
 
@@ -97,7 +99,7 @@ def test_full_trials_run_to_their_end_and_show_what_rungs_are_worth(search):
     assert min(each.trials for each in foretelling(state)) >= 5
 
 
-SEQUENCE = ("search.concurrent=1", "search.n_startup=2", EAGER, "search.trials=6")
+SEQUENCE = ("search.n_startup=2", EAGER, "search.trials=6")
 
 
 def story(state):
@@ -121,7 +123,6 @@ def whole(cluster, store):
 
 def test_a_seed_repeats_a_sequential_sweep_to_the_digit(search, whole):
     assert story(search("sequence-again", *SEQUENCE)) == whole[0]
-    assert story(search("other-seed", *SEQUENCE, "search.seed=7")) != whole[0]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.55, 0.8])

@@ -17,7 +17,8 @@ from tests.conftest import ROOT
 from tests.sweep.conftest import arguments
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster_last]
-NAME = "killed"
+LONG = pytest.mark.long
+FEW = ("first steps", "confirming")
 SETTINGS = (
     "training.max_steps=40",
     "training.checkpoint_steps=5",
@@ -57,12 +58,16 @@ def alone():
     return {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
 
 
-def test_a_driver_killed_at_four_moments_loses_nothing_and_leaves_nothing(store, alone):
-    command = arguments(store, NAME, *SETTINGS, space="search_spaces/beta.yaml", small=True)
-    path = store / "sweeps" / NAME / "journal.jsonl"
+@pytest.mark.parametrize(
+    "moments", [pytest.param(FEW, id="two"), pytest.param(tuple(MOMENTS), id="all", marks=LONG)]
+)
+def test_a_killed_drivers_sweep_loses_nothing_and_leaves_nothing(store, alone, moments):
+    name = f"killed-{len(moments)}"
+    command = arguments(store, name, *SETTINGS, space="search_spaces/beta.yaml", small=True)
+    path = store / "sweeps" / name / "journal.jsonl"
     over, agents = {}, []
-    for moment, reached in MOMENTS.items():
-        agents += kill_when(command, alone, path, reached, moment)
+    for moment in moments:
+        agents += kill_when(command, alone, path, MOMENTS[moment], moment)
         state = fold(read_journal(path))
         assert kept(state, over) == over, f"changed by the life that ended at: {moment}"
         over = ends(state)
@@ -71,7 +76,7 @@ def test_a_driver_killed_at_four_moments_loses_nothing_and_leaves_nothing(store,
 
     records = read_journal(path)
     state = fold(records)
-    assert len(state.lives) == len(MOMENTS) + 1
+    assert len(state.lives) == len(moments) + 1
     assert sorted(state.trials) == list(range(5))
     assert kept(state, over) == over
     assert {row.status for row in state.trials.values()} <= {"COMPLETED", "STOPPED"}
@@ -83,7 +88,7 @@ def test_a_driver_killed_at_four_moments_loses_nothing_and_leaves_nothing(store,
         steps = [key[2] for key in told if key[:2] == ("train", row.number)]
         assert sorted(steps) == list(range(1, row.step + 1)), "a step is missing"
     assert any(r.kind == "trial_resumed" and r.step > 0 for r in records)
-    runs_are_whole(store, state)
+    runs_are_whole(store, state, name)
     assert "goes on: " in last.stdout
     assert not psutil.wait_procs(agents, timeout=AGENTS_GONE_S)[1]
 
@@ -128,11 +133,11 @@ def kept(state, over):
     return {number: end for number, end in ends(state).items() if number in over}
 
 
-def runs_are_whole(store, state):
+def runs_are_whole(store, state, name):
     """One MLflow run for each trial, none left running, and the journal's last values in it."""
     client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db")
     experiment = client.get_experiment_by_name("dpo-ray").experiment_id
-    (parent,) = client.search_runs([experiment], f"tags.`dpo_ray.sweep` = '{NAME}'")
+    (parent,) = client.search_runs([experiment], f"tags.`dpo_ray.sweep` = '{name}'")
     nested = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     children = client.search_runs([experiment], nested)
     assert {run.info.status for run in [parent, *children]} == {"FINISHED"}
