@@ -58,11 +58,13 @@ def refuse_stillness(
 ) -> None:
     """Raise BeyondLimits if the policy is still its reference after `warm_up` steps.
 
+    The Trainer rounds them up, and its first step of a warm-up has a learning rate of 0.
+
     `gaps` is D of every evaluated pair, nats. In bfloat16 rounding alone may move D by far
     more than the default limit, so that there only a larger one says anything.
     """
     moved, least = mean([abs(gap) for gap in gaps]), limits.min_movement
-    if least is not None and step > warm_up and moved < least:
+    if least is not None and step > math.ceil(warm_up) and moved < least:
         raise BeyondLimits(
             f"no movement: at step {step} mean |D| is {moved:.2g} nats from the reference; the "
             f"smallest allowed is evaluation.limits.min_movement={least:g}",

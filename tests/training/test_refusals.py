@@ -98,3 +98,10 @@ def test_a_policy_whose_weights_broke_is_not_evaluated(make_job, desk, tmp_path,
     outcome = run_trial(job, 1, desk, mailbox)
     assert outcome.reason.startswith("non-finite at step 1: weights of ")
     assert mailbox.files == []
+
+
+def test_a_broken_step_of_warm_up_counts_as_one():
+    """Of two steps with a tenth as warm-up the first has a learning rate of 0."""
+    refuse_stillness([0.0], {}, LimitsConfig(), 1, warm_up=0.2)
+    with pytest.raises(BeyondLimits, match="no movement"):
+        refuse_stillness([0.0], {}, LimitsConfig(), 2, warm_up=0.2)
