@@ -16,7 +16,8 @@ from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 from dpo_ray.tracking.mlflow_server import default_uri
 from dpo_ray.tracking.records import SweepEnded, SweepPlanned
-from dpo_ray.tracking.state import SweepState, TrialRow, fold
+from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.tracking.trial_row import TrialRow
 
 MIRROR_S = 120.0
 WHOSE: dict[str, Any] = {"host": "benchmark", "pid": os.getpid(), "versions": {}}

@@ -5,7 +5,8 @@ from rich.table import Table
 
 from dpo_ray.evaluation.answer_columns import compared_metric, is_share
 from dpo_ray.tracking.records import CandidateConfirmed, Metrics
-from dpo_ray.tracking.state import SweepState, trial_name
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import trial_name
 from dpo_ray.tracking.wording import HEADINGS, number, with_interval
 
 

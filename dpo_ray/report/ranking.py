@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from dpo_ray.tracking.candidates import Scored, best_of_each, front
 from dpo_ray.tracking.records import Candidate, Metrics, RungReached
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 
 @dataclass(frozen=True)

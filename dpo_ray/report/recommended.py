@@ -1,7 +1,8 @@
 """Which checkpoint a sweep recommends: what a confirmation says, else what the search found."""
 
 from dpo_ray.report.ranking import RankedRow, best_of
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 
 def recommended(state: SweepState, rows: list[RankedRow]) -> RankedRow | None:

@@ -21,7 +21,8 @@ from dpo_ray.tracking.foretelling import foretelling_sentence
 from dpo_ray.tracking.mlflow_server import database_file
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.tracking.wording import HEADINGS, configuration, duration, number, with_interval
 
 WIDE = 100

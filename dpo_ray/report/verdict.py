@@ -10,7 +10,8 @@ from dpo_ray.report.recommended import recommended
 from dpo_ray.tracking.candidates import candidates
 from dpo_ray.tracking.flags import flags, uneven
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow, trial_name
 from dpo_ray.tracking.wording import number, with_interval
 
 _EDGE = 0.02

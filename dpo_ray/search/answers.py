@@ -9,7 +9,8 @@ from dpo_ray.data.trial_files import checkpoint_folder
 from dpo_ray.evaluation.answer_columns import answer_column, compared_metric
 from dpo_ray.evaluation.confirming import Trained
 from dpo_ray.evaluation.paired import Values
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 
 def trained(state: SweepState, number: int) -> Trained:

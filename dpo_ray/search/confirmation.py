@@ -23,7 +23,8 @@ from dpo_ray.tracking.records import (
     Confirmed,
     RungReached,
 )
-from dpo_ray.tracking.state import SweepState, fold, trial_name
+from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.tracking.trial_row import trial_name
 from dpo_ray.training.jobs import TrialJob
 
 FRESH = 1_000

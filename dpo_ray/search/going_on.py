@@ -7,7 +7,8 @@ from dpo_ray.search.past import is_over
 from dpo_ray.search.rung_book import RungBook
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.records import AnyRecord, RungDecided, RungReached, TrialEnded
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 
 def settle(journal: Journal, past: SweepState, book: RungBook) -> None:

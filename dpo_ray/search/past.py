@@ -12,7 +12,8 @@ from dpo_ray.search.distributions import recorded
 from dpo_ray.search.samplers import FIRST_GENERATION
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import RungReached, WarmTrial
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 OVER = ("COMPLETED", "STOPPED", "FAILED")
 """Ends that a later run keeps; a killed trial goes on, as does one whose process died."""

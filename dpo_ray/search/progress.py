@@ -4,7 +4,7 @@ from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import DpoRayError
 from dpo_ray.search.ending import Facts, reason_to_end
 from dpo_ray.slots.events import Ended
-from dpo_ray.tracking.state import trial_name
+from dpo_ray.tracking.trial_row import trial_name
 from dpo_ray.training.jobs import Outcome
 
 

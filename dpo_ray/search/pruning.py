@@ -6,7 +6,8 @@ from pathlib import Path
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
 from dpo_ray.tracking.candidates import candidates, ordered
 from dpo_ray.tracking.objective import pareto_front
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 
 def superfluous(state: SweepState, row: TrialRow) -> list[Path]:

@@ -14,7 +14,8 @@ from dpo_ray.search.distributions import propose, recorded
 from dpo_ray.search.past import frozen_trial, frozen_warm, is_over
 from dpo_ray.search.samplers import kept_attributes, make_sampler
 from dpo_ray.tracking.records import Params
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""

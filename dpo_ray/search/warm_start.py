@@ -11,7 +11,8 @@ from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.records import Params, WarmStarted, WarmTrial
-from dpo_ray.tracking.state import SweepState, TrialRow, fold
+from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.tracking.trial_row import TrialRow
 
 SAME = ("data", "tokens", "scores", "completions", "judged")
 """Entries by whose keys two sweeps have trained and judged on the same."""

@@ -11,7 +11,8 @@ from dpo_ray.tracking.objective import (
     standard_error,
 )
 from dpo_ray.tracking.records import RungReached
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 JUDGED = ("COMPLETED", "STOPPED")
 """A checkpoint of a stopped trial is a model like any other, judged on the same prompts."""

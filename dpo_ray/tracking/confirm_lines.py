@@ -2,7 +2,8 @@
 
 from dpo_ray.tracking.progress import confirmation_progress
 from dpo_ray.tracking.records import CandidateConfirmed, Confirmed, TrialEnded, TrialStarted
-from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow, trial_name
 from dpo_ray.tracking.wording import configuration, duration, with_interval
 
 ConfirmRecord = CandidateConfirmed | Confirmed

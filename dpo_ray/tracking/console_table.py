@@ -8,7 +8,8 @@ from dpo_ray.tracking.candidates import latest_quality
 from dpo_ray.tracking.confirm_lines import again
 from dpo_ray.tracking.progress import confirmation_progress, leader, progress
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.tracking.wording import HEADINGS, duration, number, with_interval
 
 _STYLES = {

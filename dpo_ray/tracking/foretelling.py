@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import isnan
 
 from dpo_ray.tracking.objective import goodness
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 FEWEST = 4
 """Fewer full trials have a tau of almost any value by chance."""

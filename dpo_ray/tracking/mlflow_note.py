@@ -10,7 +10,8 @@ from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.sft_lines import sft_result
-from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow, trial_name
 from dpo_ray.tracking.wording import configuration, number, plain, with_interval
 
 SHOWN = 24

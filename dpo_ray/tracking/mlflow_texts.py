@@ -8,7 +8,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from dpo_ray.config.redaction import redact
-from dpo_ray.tracking.state import SweepState, TrialRow, trial_name
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow, trial_name
 
 
 def searched_params(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> dict[str, str]:

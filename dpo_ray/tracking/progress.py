@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from dpo_ray.tracking.candidates import best_of_each
-from dpo_ray.tracking.state import Life, SweepState, TrialRow
+from dpo_ray.tracking.state import Life, SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.tracking.wording import duration
 
 

@@ -1,7 +1,7 @@
 """The fine-tuning of the reference in words: how far it is, and what came of it."""
 
 from dpo_ray.tracking.records import ReferenceEnded, ReferenceMetrics, ReferenceStarted
-from dpo_ray.tracking.state import SftRow
+from dpo_ray.tracking.sft_row import SftRow
 from dpo_ray.tracking.wording import duration, number
 
 SftRecord = ReferenceStarted | ReferenceMetrics | ReferenceEnded

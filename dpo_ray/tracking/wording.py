@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from dpo_ray.tracking.records import Params
-from dpo_ray.tracking.state import TrialRow
+from dpo_ray.tracking.trial_row import TrialRow
 
 HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 """Short names of parameters above a table's columns."""

@@ -21,7 +21,8 @@ from dpo_ray.tracking.records import (
     TrialEnded,
     TrialStarted,
 )
-from dpo_ray.tracking.state import SweepState, TrialRow, fold
+from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.training.jobs import ModelSpec, TrialJob
 
 NOWHERE = Path("/nowhere")

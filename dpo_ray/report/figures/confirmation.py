@@ -10,7 +10,8 @@ from dpo_ray.evaluation.answer_columns import compared_metric, is_share
 from dpo_ray.report.figures import drawing
 from dpo_ray.report.figures.drawing import COMPLETED, CONTROL, Look
 from dpo_ray.tracking.records import Candidate, ConfirmationPlanned, Metrics
-from dpo_ray.tracking.state import SweepState, trial_name
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import trial_name
 from dpo_ray.tracking.wording import number
 
 CHAMPION = Look("recommended", "#009E73", "*", 13)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from dpo_ray.report.figures import drawing
-from dpo_ray.tracking.state import TrialRow
+from dpo_ray.tracking.trial_row import TrialRow
 
 CHOSEN, REJECTED = "eval/logratio/chosen", "eval/logratio/rejected"
 BOTH = "eval/displacement/both_falling"

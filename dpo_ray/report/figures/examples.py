@@ -10,7 +10,8 @@ from pyarrow import compute, parquet
 from dpo_ray.data.rows import load_rows
 from dpo_ray.data.trial_files import EXAMPLES, checkpoint_folder
 from dpo_ray.tracking.records import CONFIRMATIONS
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 
 MOST = 100
 """Rows of the table of the heaviest examples."""

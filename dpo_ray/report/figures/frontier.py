@@ -18,7 +18,8 @@ from dpo_ray.report.ranking import best_of, rank
 from dpo_ray.tracking.candidates import JUDGED
 from dpo_ray.tracking.objective import pareto_front
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.tracking.wording import number
 
 COLOURS = "viridis"

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from dpo_ray.report.figures import drawing
 from dpo_ray.report.figures.drawing import BEST
 from dpo_ray.report.figures.examples import Checkpoint
-from dpo_ray.tracking.state import SweepState, TrialRow
+from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.tracking.wording import number
 
 PAPER = (0.1, 0.5)

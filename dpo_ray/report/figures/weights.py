@@ -11,7 +11,7 @@ from scipy.special import expit
 from dpo_ray.evaluation.rewards import SATURATED
 from dpo_ray.report.figures import drawing
 from dpo_ray.report.figures.examples import Checkpoint
-from dpo_ray.tracking.state import TrialRow
+from dpo_ray.tracking.trial_row import TrialRow
 
 MOST = 4
 """Checkpoints side by side; of more, the first, the last and some between."""
