@@ -140,7 +140,7 @@ def test_the_reference_may_be_another_model(moved, model, tokenizer, prompts):
     # Two models of equal weights differ by float32 rounding where MKL picks its kernels by where
     # memory lies (AVX-512); with MKL_CBWR=AVX2 they are equal to the bit.
     for adapter_off, other in zip(*both, strict=True):
-        assert adapter_off == pytest.approx(other, abs=5e-6)
+        assert adapter_off == pytest.approx(other, abs=1e-4)
 
 
 def test_the_reference_is_at_no_distance_from_itself(model, tokenizer, prompts):
