@@ -87,8 +87,12 @@ def prepare_and_search(
                 _end_what_is_open(journal)
     if not _completed(journal):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
-    if meter.search_spent:
-        raise BudgetSpent(_cut_short(plan, journal, meter))
+    done = over(fold(read_journal(journal.path)))
+    if meter.search_spent and done < plan.trials:
+        raise BudgetSpent(
+            f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
+            f"{plan.trials} trials ran; the same command with a larger budget goes on"
+        )
 
 
 class _Ends:
@@ -114,14 +118,6 @@ def _both(check: Callable[[], None], meter: Meter) -> Callable[[], None]:
             raise BudgetSpent(f"the budget ended during the confirmation: {meter.sentence()}")
 
     return check_both
-
-
-def _cut_short(plan: Plan, journal: Journal, meter: Meter) -> str:
-    done = over(fold(read_journal(journal.path)))
-    return (
-        f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
-        f"{plan.trials} trials ran; the same command with a larger budget goes on"
-    )
 
 
 def _same_as_before(plan: Plan, journal: Journal, past: SweepState) -> None:
