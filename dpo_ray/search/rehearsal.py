@@ -13,7 +13,7 @@ from dpo_ray.search.meter import Meter
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.rung_book import rung_book
-from dpo_ray.search.tuner import run_search
+from dpo_ray.search.tuner import SearchParts, run_search
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.rehearsal import RehearsalShape, RehearsalSlot
 from dpo_ray.slots.rehearsal_metrics import reference_metrics
@@ -71,7 +71,9 @@ def rehearse_search(plan: Plan, journal: Journal, shape: RehearsalShape | None =
         SlotPool(plan.name, slots, shape or RehearsalShape(), actor=RehearsalSlot) as pool,
         EventPump(pool.slots, journal, progress.note) as pump,
     ):
-        run_search(plan, pool, pump, template_of(plan), journal, progress, meter, Path(scratch))
+        template = template_of(plan)
+        parts = SearchParts(plan, pool, pump, template, journal, progress, meter, Path(scratch))
+        run_search(parts)
 
 
 def opening_lines(plan: Plan) -> list[records.AnyRecord]:

@@ -70,7 +70,7 @@ def prepare_and_search(
                     screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
                     from dpo_ray.search.confirmation import run_confirmation
-                    from dpo_ray.search.tuner import run_search
+                    from dpo_ray.search.tuner import SearchParts, run_search
 
                     meanwhile()
                     ready = get_ready(inputs, plan.sweep, pool, journal, screen)
@@ -78,7 +78,12 @@ def prepare_and_search(
                     _warm_start(plan, journal, past)
                     screen.stage("Waiting for the first slot to be warm")
                     template = replace(_template(plan, ready.search), evaluate=evaluate)
-                    run_search(plan, pool, pump, template, journal, progress, meter, Path(scratch))
+                    tune_files = Path(scratch)
+                    run_search(
+                        SearchParts(
+                            plan, pool, pump, template, journal, progress, meter, tune_files
+                        )
+                    )
                     if ready.confirmation is not None and evaluate and _completed(journal):
                         template = _template(plan, ready.confirmation)
                         check = replace(screen, check=_both(progress.check, meter))

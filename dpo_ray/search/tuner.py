@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,80 +61,67 @@ class EndSearch(Stopper):
         return ending
 
 
-def run_search(
-    plan: Plan,
-    pool: SlotPool,
-    pump: EventPump,
-    template: TrialJob,
-    journal: Journal,
-    progress: Progress,
-    meter: Meter,
-    scratch: Path,
-) -> None:
+@dataclass(frozen=True)
+class SearchParts:
+    """All that a search works with; `scratch` takes Tune's own files, which nobody reads."""
+
+    plan: Plan
+    pool: SlotPool
+    pump: EventPump
+    template: TrialJob
+    journal: Journal
+    progress: Progress
+    meter: Meter
+    scratch: Path
+
+
+def run_search(parts: SearchParts) -> None:
     """Run what the journal lacks of the plan's trials, and journal all they do.
 
-    Returns when every slot is idle: the plan is done, or its budget is spent (`meter` says so).
-    `scratch` takes Tune's own files, which nothing of ours reads.
+    Returns when every slot is idle: the plan is done, or its budget is spent (the meter says so).
 
     Raises:
         DpoRayError: the search ended before its last trial; the kind says why.
     """
     os.environ.update(ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    past = fold(read_journal(journal.path))
-    missing = plan.trials - over(past)
-    if missing <= 0:
+    past = fold(read_journal(parts.journal.path))
+    if over(past) >= parts.plan.trials:
         return
     try:
-        _tuner(plan, pool, pump, template, journal, progress, meter, scratch, past, missing).fit()
+        _tuner(parts, past).fit()
     finally:
-        pool.cancel_all(CANCEL_S)
-        pump.catch_up(CANCEL_S)
-    progress.check()
+        parts.pool.cancel_all(CANCEL_S)
+        parts.pump.catch_up(CANCEL_S)
+    parts.progress.check()
 
 
-def _tuner(
-    plan: Plan,
-    pool: SlotPool,
-    pump: EventPump,
-    template: TrialJob,
-    journal: Journal,
-    progress: Progress,
-    meter: Meter,
-    scratch: Path,
-    past: SweepState,
-    missing: int,
-) -> tune.Tuner:
-    sweep = plan.sweep
-    scheduler = RungScheduler(rung_book(sweep, plan.trials, past))
-    objectives = [each.model_dump(mode="json") for each in sweep.objective]
-    searcher = StudySearch(
-        sweep.search,
-        plan.space,
-        objectives,
-        first_in_turn(plan, past.warm),
-        past,
-        meter.may_start,
-    )
+def _tuner(parts: SearchParts, past: SweepState) -> tune.Tuner:
+    plan, pool, meter = parts.plan, parts.pool, parts.meter
+    search = plan.sweep.search
+    scheduler = RungScheduler(rung_book(plan.sweep, plan.trials, past))
+    objectives = [each.model_dump(mode="json") for each in plan.sweep.objective]
+    first = first_in_turn(plan, past.warm)
+    searcher = StudySearch(search, plan.space, objectives, first, past, meter.may_start)
     return tune.Tuner(
         tune.with_resources(ProxyTrial, {"cpu": CPUS}),
         param_space={
-            "template": template,
+            "template": parts.template,
             "leases": pool.leases_name,
             "objectives": objectives,
         },
         tune_config=tune.TuneConfig(
-            num_samples=missing,
-            max_concurrent_trials=sweep.search.concurrent,
+            num_samples=plan.trials - over(past),
+            max_concurrent_trials=search.concurrent,
             search_alg=searcher,
             scheduler=scheduler,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(scratch),
-            stop=EndSearch(progress, meter, pool),
-            callbacks=[Recorder(journal, pool.slots, pump, scheduler)],
+            storage_path=str(parts.scratch),
+            stop=EndSearch(parts.progress, meter, pool),
+            callbacks=[Recorder(parts.journal, pool.slots, parts.pump, scheduler)],
             verbose=0,
         ),
     )
