@@ -91,6 +91,10 @@ def show_plan(plan: Plan, console: Console) -> None:
     Raises:
         DpoRayError: it asks for more than there is.
     """
+    if plan.sweep.search.warm_start is not None:
+        from dpo_ray.search.warm_start import older_sweep
+
+        older_sweep(plan)
     placement = check_resources(plan, _available(plan))
     folder = folder_if_there(plan.sweep.model, plan.store / "cache")
     parameters = parameter_count(folder) if folder else None
