@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -166,24 +167,45 @@ def _front(axes: Axes, best: Sequence[Point]) -> None:
 
 
 def _checkpoints(axes: Axes, found: Sequence[Point], colours: _Colours) -> None:
-    """Thin lines join a trial's checkpoints in the order of training; the last is the largest."""
-    trials = {each.trial.number: each.trial for each in found}
-    for number_, trial in trials.items():
-        own = [each for each in found if each.trial.number == number_]
-        kl, wins = [each.kl for each in own], [each.win_rate for each in own]
-        if trial.by_limits:
-            axes.plot(kl, wins, color="0.7", linewidth=0.7, zorder=2.5)
-            axes.plot(kl, wins, "x", color=FAILED.colour, markersize=FAILED.size, zorder=3)
-            continue
-        axes.plot(kl, wins, color=colours.of(trial), linewidth=0.8, alpha=0.7, zorder=2.5)
-        sizes = [22.0] * (len(own) - 1) + [58.0]
-        axes.scatter(
-            kl, wins, sizes, color=colours.of(trial), edgecolors="white", linewidths=0.7, zorder=4
-        )
+    """Thin lines join a trial's checkpoints in the order of training; the last is the largest.
+
+    All are drawn together: a thousand trials would be thousands of artists.
+    """
+    trials: dict[int, list[Point]] = {}
+    for each in found:
+        trials.setdefault(each.trial.number, []).append(each)
+    sound = [own for own in trials.values() if not own[0].trial.by_limits]
+    broken = [own for own in trials.values() if own[0].trial.by_limits]
+    _join(axes, sound, [colours.of(own[0].trial) for own in sound], 0.8, 0.7)
+    _join(axes, broken, ["0.7"] * len(broken), 0.7, 1.0)
+    points = [each for own in sound for each in own]
+    axes.scatter(
+        [each.kl for each in points], [each.win_rate for each in points],
+        [58.0 if each is own[-1] else 22.0 for own in sound for each in own],
+        color=[colours.of(each.trial) for each in points], edgecolors="white", linewidths=0.7,
+        zorder=4,
+    )  # fmt: skip
+    failed = [each for own in broken for each in own]
+    axes.plot(
+        [each.kl for each in failed], [each.win_rate for each in failed], "x",
+        color=FAILED.colour, markersize=FAILED.size, zorder=3,
+    )  # fmt: skip
     axes.plot([], [], "o-", color="0.5", linewidth=0.8, markersize=5)
     axes.lines[-1].set_label("checkpoints of a trial, the last is larger")
-    if any(trial.by_limits for trial in trials.values()):
+    if broken:
         drawing.explain(axes, FAILED)
+
+
+def _join(
+    axes: Axes,
+    trials: Sequence[Sequence[Point]],
+    colours: Sequence[Any],
+    width: float,
+    alpha: float,
+) -> None:
+    paths = [[(each.kl, each.win_rate) for each in own] for own in trials]
+    lines = LineCollection(paths, colors=colours, linewidths=width, alpha=alpha, zorder=2.5)
+    axes.add_collection(lines)
 
 
 def _marks(axes: Axes, state: SweepState, found: Sequence[Point]) -> None:

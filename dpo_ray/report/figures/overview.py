@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -70,29 +70,39 @@ def _draw(axes: Axes, panel: Panel, points: Sequence[tuple[RankedRow, float]]) -
     if panel.reference is not None:
         drawing.baseline(axes, panel.reference, "reference")
     intervals = False
-    for row, x in sorted(points, key=lambda point: LOOKS.index(_look(point[0]))):
-        value = row.metrics.get(f"eval/{panel.metric}")
-        if value is None or not isfinite(value):
-            continue
-        look = _look(row)
-        intervals |= _interval(axes, x, value, row.metrics, panel.metric, look)
-        drawing.mark(axes, [x], [value], look, LOOKS.index(look) + 2.5)
+    for order, look in enumerate(LOOKS):
+        # Together, not one by one: a thousand trials are drawn in the time of a dozen.
+        found = [point for point in points if _look(point[0]) == look]
+        seen = [(row, x, value) for row, x in found if isfinite(value := _value(row, panel))]
+        intervals |= _intervals(axes, seen, panel.metric, look)
+        places, values = [x for _, x, _ in seen], [value for *_, value in seen]
+        drawing.mark(axes, places, values, look, order + 2.5)
     axes.set_title(panel.title + (", 95 % intervals" if intervals else ""), **TITLE)
     drawing.quiet_grid(axes)
     if not points:
         axes.text(0.5, 0.5, "no trial was evaluated", transform=axes.transAxes, ha="center")
 
 
-def _interval(
-    axes: Axes, x: float, value: float, metrics: Metrics, metric: str, look: Look
+def _value(row: RankedRow, panel: Panel) -> float:
+    return row.metrics.get(f"eval/{panel.metric}", nan)
+
+
+def _intervals(
+    axes: Axes, seen: Sequence[tuple[RankedRow, float, float]], metric: str, look: Look
 ) -> bool:
-    low, high = (metrics.get(f"eval/{metric}_{end}") for end in ("low", "high"))
-    if low is None or high is None:
+    """Draw the intervals that were measured; say whether there were any."""
+    low, high = f"eval/{metric}_low", f"eval/{metric}_high"
+    known = [each for each in seen if low in each[0].metrics and high in each[0].metrics]
+    if not known:
         return False
-    reach = [[max(value - low, 0.0)], [max(high - value, 0.0)]]
+    reach = [
+        [max(value - row.metrics[low], 0.0) for row, _, value in known],
+        [max(row.metrics[high] - value, 0.0) for row, _, value in known],
+    ]
     axes.errorbar(
-        [x], [value], reach, ecolor=look.colour, elinewidth=1, zorder=1.5, alpha=0.55, fmt="none"
-    )
+        [x for _, x, _ in known], [value for *_, value in known], reach, ecolor=look.colour,
+        elinewidth=1, zorder=1.5, alpha=0.55, fmt="none",
+    )  # fmt: skip
     return True
 
 
