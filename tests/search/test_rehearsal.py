@@ -35,6 +35,6 @@ def test_a_rehearsed_sweep_goes_the_way_of_a_real_one(cluster, small_plan):
 def test_a_rehearsed_sweep_ends_with_its_failures_as_a_real_one(cluster, small_plan):
     from dpo_ray.search.rehearsal import rehearse
 
-    plan = small_plan("search.trials=8", "budget.failures=2", name="failing")
+    plan = small_plan("search.trials=8", "budget.failures=2", name="rehearsed-failing")
     with pytest.raises(TooManyFailures, match="fails as rehearsed"):
         rehearse(plan, RehearsalShape(fails=dict.fromkeys(range(8), 0.0)))
