@@ -8,7 +8,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from dpo_ray.search.study import OBJECTIVES, PROPOSAL, SEEN
+from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.training.jobs import TrialJob
@@ -86,7 +86,7 @@ class ProxyTrial(tune.Trainable):
         template: TrialJob = config["template"]
         proposal, seen = config[PROPOSAL], config.get(SEEN, {})
         job = replace(template.configured(**proposal), **seen)
-        self._last = {}
+        self._last = dict(config.get(LAST, {}))
         self._name = ray.get(self._leases.lease.remote())
         self._slot = ray.get_actor(self._name)
         self._job_id = ray.get(self._slot.start.remote(job))

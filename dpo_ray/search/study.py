@@ -11,7 +11,7 @@ from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.plan import Proposal
 from dpo_ray.search.distributions import propose, recorded
-from dpo_ray.search.past import frozen_trial, frozen_warm, is_over
+from dpo_ray.search.past import frozen_trial, frozen_warm, is_over, objective_values
 from dpo_ray.search.samplers import kept_attributes, make_sampler
 from dpo_ray.tracking.records import Params
 from dpo_ray.tracking.state import SweepState
@@ -21,6 +21,8 @@ PROPOSAL = "proposal"
 """The configuration key under which Tune carries a trial's number, origin and parameters."""
 SEEN = "seen"
 """The key of what a job is told beside its configuration: what the journal has of it already."""
+LAST = "last"
+"""The key of the latest rung of a trial that goes on, as a result."""
 OBJECTIVES = ("objective", "second_objective")
 """Keys of a result under which the searcher finds what is looked for."""
 LEARNS_FROM = {
@@ -79,7 +81,7 @@ class StudySearch(Searcher):
             "params": propose(self._space, trial),
             "origin": trial.user_attrs.get("origin", "sampler" if learned else "startup"),
         }
-        return {PROPOSAL: proposal, SEEN: self._seen(number, trial)}
+        return {PROPOSAL: proposal, SEEN: self._seen(number, trial), LAST: self._last(number)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Note a rung's value under its optimizer step."""
@@ -150,6 +152,17 @@ class StudySearch(Searcher):
         if row is not None:
             seen |= {"resume": True, "seen_log": row.seen_log, "seen_rung": row.seen_rung}
         return seen
+
+    def _last(self, number: int) -> dict[str, Any]:
+        """Return the rung that a trial has passed last, as the result it was: it may be its only
+        one, if all that is left of the trial is to end."""
+        row = self._going_on.get(number)
+        if row is None or not row.rungs:
+            return {}
+        rung = row.rungs[-1]
+        values = objective_values(rung, self._objectives)
+        found = dict(zip(OBJECTIVES, values, strict=False))
+        return {**found, "step": rung.step, "fraction": rung.fraction}
 
     def _has_learned(self) -> bool:
         """Whether the sampler has seen enough to replace random draws, which are its start-up."""

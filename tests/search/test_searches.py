@@ -33,6 +33,7 @@ def plan_of(store, name, *overrides, space="beta"):
     common = ("evaluation.at=[0.25, 0.5, 1.0]", "search.trials=8", "search.concurrent=1")
     settings = [*SMALL, *common, *overrides]
     path = ROOT / f"search_spaces/{space}.yaml"
+    name = f"rehearsed-{name}"  # the store is shared with sweeps that train
     return make_plan(path, ROOT / "sweeps/local.yaml", settings, store=store, name=name)
 
 
@@ -129,7 +130,7 @@ def test_a_seed_repeats_a_sequential_sweep_to_the_digit(search, whole):
 def test_a_journal_cut_anywhere_leads_to_the_same_end(search, whole, store, share):
     expected, lines = whole
     name = f"cut-{round(100 * share)}"
-    folder = store / "sweeps" / name
+    folder = store / "sweeps" / f"rehearsed-{name}"
     folder.mkdir(parents=True)
     cut = round(len(lines) * share)
     (folder / "journal.jsonl").write_text("".join(lines[:cut]) + lines[cut][:20])

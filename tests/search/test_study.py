@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.plan import Proposal
-from dpo_ray.search.study import PROPOSAL, SEEN, StudySearch
+from dpo_ray.search.study import LAST, PROPOSAL, SEEN, StudySearch
 from dpo_ray.tracking.records import (
     RungDecided,
     RungReached,
@@ -150,6 +150,10 @@ def test_a_trial_that_was_interrupted_goes_on_first_and_under_its_number():
     again = search.suggest("a")
     assert again[PROPOSAL] == whole[3]
     assert again[SEEN] == {"remembered": {}, "resume": True, "seen_log": 5, "seen_rung": 60}
+    last = {"objective": win_rate(whole[3]["params"]), "step": 60, "fraction": 1.0}
+    assert again[LAST] == last
+    search.on_trial_complete("a", {**last, "repeat": True, "done": True})
+    assert search.study.trials[3].state == TrialState.COMPLETE
     new = search.suggest("b")
     assert (new[PROPOSAL]["trial"], new[SEEN]) == (5, {"remembered": {}})
 

@@ -48,8 +48,10 @@ def open_pool(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 @pytest.fixture(scope="session")
 def one_worker(open_pool: Callable[..., SlotPool], inputs: Inputs) -> Any:
     """A warm slot of one worker, shared by the tests of this folder."""
-    with open_pool("one-worker") as pool:
-        yield pool
+    pool = open_pool("one-worker")
+    yield pool
+    if ray.is_initialized():  # tests that run last take the cluster down, and the slot with it
+        pool.close()
 
 
 @pytest.fixture(scope="session")
