@@ -11,21 +11,20 @@ from benchmarks.stock import read_rows, train_stock
 from benchmarks.task import Observed, Quality, Task
 from dpo_ray.plan import Plan
 from dpo_ray.search.distributions import distributions
-from dpo_ray.search.study import make_sampler
 
 
 def run(task: Task) -> Observed:
-    """Optimize over the plan's space: the control, then what the seeded sampler draws.
+    """Optimize over the plan's space. Its configurations are queued, so that Optuna suggests what
+    every other pattern runs.
 
     Raises:
-        RuntimeError: it drew other configurations than the task lists.
+        RuntimeError: it ran other configurations than the task lists.
     """
     plan = task.plan
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        direction="maximize", sampler=make_sampler(plan.sweep.search), pruner=_pruner(task)
-    )
-    study.enqueue_trial(plan.control)
+    study = optuna.create_study(direction="maximize", pruner=_pruner(task))
+    for params in task.configurations:
+        study.enqueue_trial(params)
     objective = Objective(task, plan)
     study.optimize(objective, n_trials=len(task.trainings))
     drawn = [trial.params for trial in study.trials]

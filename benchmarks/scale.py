@@ -149,14 +149,14 @@ def _wrap(meter: Meter) -> None:
     from ray.tune.schedulers import FIFOScheduler
 
     from dpo_ray.search.recorder import Recorder
-    from dpo_ray.search.schedulers import RungASHA
+    from dpo_ray.search.schedulers import RungScheduler
     from dpo_ray.search.study import StudySearch
     from dpo_ray.tracking.console import SweepConsole
     from dpo_ray.tracking.journal import Journal
 
     meter.wrap(StudySearch, ["suggest"], "sampler: proposing")
     meter.wrap(StudySearch, ["on_trial_result", "on_trial_complete"], "sampler: told results")
-    for scheduler in (RungASHA, FIFOScheduler):
+    for scheduler in (RungScheduler, FIFOScheduler):
         meter.wrap(scheduler, ["on_trial_result", "on_trial_complete"], "scheduler")
     meter.wrap(Recorder, ["on_trial_result"], "recorder")
     meter.wrap(Journal, ["append"], "journal")
