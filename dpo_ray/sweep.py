@@ -18,7 +18,7 @@ from dpo_ray.plan import Available, Plan, check_resources, make_plan
 from dpo_ray.reference.locating import folder_if_there
 from dpo_ray.reference.model import parameter_count
 from dpo_ray.report.plan_table import print_plan
-from dpo_ray.tracking.earlier import trials_asked
+from dpo_ray.tracking.earlier import JOURNAL, trials_asked
 from dpo_ray.tracking.mlflow_server import reachable
 
 HELP = """Search a space for the configuration your preference data wants.
@@ -118,7 +118,8 @@ def start(plan: Plan, console: Console) -> None:
     from dpo_ray.search.inputs import check_inputs
     from dpo_ray.search.warm_start import older_sweep
 
-    older_sweep(plan)  # an older sweep that cannot teach this one is said before anything starts
+    if not (plan.folder / JOURNAL).is_file():
+        older_sweep(plan)  # one that cannot teach this sweep is said before anything starts
     # Other nodes see the store, but not this user's own cache of hub models.
     shared = joins_a_cluster(plan.sweep.cluster.address)
     inputs = check_inputs(plan.sweep, plan.store, shared, plan.folder / "judge-calls")

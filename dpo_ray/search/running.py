@@ -75,7 +75,7 @@ def prepare_and_search(
                     meanwhile()
                     ready = get_ready(inputs, plan.sweep, pool, journal, screen)
                     _same_as_before(plan, journal, past)
-                    _warm_start(plan, journal, past)
+                    _warm_start(plan, journal)
                     screen.stage("Waiting for the first slot to be warm")
                     template = replace(_template(plan, ready.search), evaluate=evaluate)
                     tune_files = Path(scratch)
@@ -137,13 +137,16 @@ def _same_as_before(plan: Plan, journal: Journal, past: SweepState) -> None:
         refuse_other_content(plan.name, trained_on, now.hashes)
 
 
-def _warm_start(plan: Plan, journal: Journal, past: SweepState) -> None:
-    """Journal what is taken of an older sweep, once: later processes find it there."""
+def _warm_start(plan: Plan, journal: Journal) -> None:
+    """Journal what is taken of an older sweep, once: later processes find it there, even if the
+    older sweep is gone by then."""
     from dpo_ray.search.warm_start import older_sweep, taken_over
 
-    older = older_sweep(plan)
     now = fold(read_journal(journal.path))
-    if older is not None and now.warm is None and now.prepared is not None:
+    if now.warm is not None or now.prepared is None:
+        return
+    older = older_sweep(plan)
+    if older is not None:
         journal.append(taken_over(plan, older, now.prepared.hashes))
 
 

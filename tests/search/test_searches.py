@@ -124,6 +124,7 @@ def whole(cluster, store):
 
 def test_a_seed_repeats_a_sequential_sweep_to_the_digit(search, whole):
     assert story(search("sequence-again", *SEQUENCE)) == whole[0]
+    assert story(search("other-seed", *SEQUENCE, "search.seed=7")) != whole[0]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.55, 0.8])
