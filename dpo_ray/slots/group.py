@@ -1,27 +1,65 @@
 """Ray Train, without the processes a slot never uses."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.controller.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy.fixed import FixedScalingPolicy
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.train.v2.api.result import Result
 
 
-class WorkerGroupTrainer(TorchTrainer):
-    """TorchTrainer that starts no Ray Data manager: workers read the prepared cache.
+class FixedCluster(FixedScalingPolicy):
+    """The policy of a cluster that never grows: it asks no autoscaler, so none is started."""
 
-    Ray 2.60 starts the manager's process all the same, before the workers may begin, and one
-    that cleans up after a dead driver, which a `disposable` cluster has no use for
-    (ray/train/v2/api/data_parallel_trainer.py). Each costs three seconds of a slot's start.
+    def _send_resource_request(self) -> None: ...
+
+    def _maybe_send_resource_request(self) -> None: ...
+
+    def _cancel_resource_request(self) -> None: ...
+
+
+class WorkerGroupTrainer(DataParallelTrainer):
+    """Ray Train's trainer with fewer processes, each of which costs a slot's start seconds.
+
+    Ray 2.60 starts a Ray Data manager before the workers may begin, which the readers of a
+    prepared cache have no use for, and a process for its controller, which here runs in the
+    thread that calls `fit` (ray/train/v2/api/data_parallel_trainer.py). A `disposable` cluster
+    needs neither the process that cleans up after a dead driver nor the one that talks to an
+    autoscaler.
     """
 
     def __init__(
         self, loop: Callable[[dict[str, Any]], None], *, disposable: bool, **arguments: Any
     ) -> None:
+        self._disposable = disposable
         self._unused = (DatasetsCallback, *([PlacementGroupCleanerCallback] if disposable else []))
         super().__init__(loop, **arguments)
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()
         return [each for each in callbacks if not isinstance(each, self._unused)]
+
+    def _initialize_and_run_controller(self, **arguments: Any) -> Result:
+        if self._disposable:
+            arguments["scaling_policy"] = FixedCluster(self.scaling_config)
+        controller = TrainController(**arguments)
+        asyncio.run(controller.run())
+        return controller.get_result()
+
+
+def backend(workers: int, gpus: float) -> Any:
+    """Return how the workers of a group find each other: not at all, where there is one.
+
+    A lone worker with several devices gets torch's process group all the same: without one, the
+    Trainer would spread its batches over the devices in a way of its own. torch is imported only
+    where it is needed, as this is a slot's own process.
+    """
+    if workers == 1 and gpus <= 1:
+        return None
+    from ray.train.torch import TorchConfig
+
+    return TorchConfig()

@@ -81,7 +81,7 @@ class Slot(SlotMailbox):
     def _trainer(self) -> Any:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
 
-        from dpo_ray.slots.group import WorkerGroupTrainer
+        from dpo_ray.slots.group import WorkerGroupTrainer, backend
         from dpo_ray.slots.worker import work_for_slot
 
         shape = self._shape
@@ -89,6 +89,7 @@ class Slot(SlotMailbox):
         return WorkerGroupTrainer(
             work_for_slot,
             disposable=shape.disposable,
+            backend_config=backend(shape.workers, shape.gpus),
             train_loop_config={"slot": self._handle, "gpus": shape.gpus},
             scaling_config=ScalingConfig(
                 num_workers=shape.workers,
