@@ -1,0 +1,45 @@
+"""The sweep a person means by a name."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from dpo_ray.errors import ConfigError
+from dpo_ray.tracking.earlier import JOURNAL
+from dpo_ray.tracking.journal import read_journal
+from dpo_ray.tracking.state import SweepState, fold
+
+SHOWN = 8
+
+
+def sweep_folder(store: Path, name: str) -> Path:
+    """Return the folder of a sweep: `name` is its name in the store, or the folder itself.
+
+    Raises:
+        ConfigError: there is none; the text says which there are.
+    """
+    for folder in (store / "sweeps" / name, Path(name)):
+        if (folder / JOURNAL).is_file():
+            return folder.absolute()
+    names = sweep_names(store)
+    near = get_close_matches(name, names, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"{store} has no sweep {name}{meant}{_listed(names)}")
+
+
+def sweep_names(store: Path) -> list[str]:
+    """The store's sweeps, the last one worked on first."""
+    journals = list((store / "sweeps").glob(f"*/{JOURNAL}"))
+    newest = sorted(journals, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.name for path in newest]
+
+
+def state_of(folder: Path) -> SweepState:
+    """Fold a sweep's journal, which another process may be writing."""
+    return fold(read_journal(folder / JOURNAL))
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "; it has none yet"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"; it has {', '.join(names[:SHOWN])}{more}"
