@@ -2,7 +2,7 @@
 
 import typer
 
-from dpo_ray.commands import cache, check, score
+from dpo_ray.commands import cache, check, promote, score, sync
 from dpo_ray.sweep import HELP as SWEEP_HELP
 from dpo_ray.sweep import sweep
 
@@ -14,4 +14,6 @@ app = typer.Typer(
 app.command("sweep", help=SWEEP_HELP)(sweep)
 app.command("check", help=check.HELP)(check.check)
 app.command("score", help=score.HELP)(score.score)
+app.command("promote", help=promote.HELP)(promote.promote)
+app.command("sync", help=sync.HELP)(sync.sync)
 app.command("cache", help=cache.HELP)(cache.cache)

@@ -1,9 +1,11 @@
 """A sweep from its checked plan to its last line. The table of contents of dpo-ray."""
 
 import os
+import platform
 import socket
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from rich.console import Console
 
@@ -26,10 +28,13 @@ from dpo_ray.tracking.earlier import (
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror, reachable
 from dpo_ray.tracking.mlflow_server import default_uri
+from dpo_ray.tracking.project_commit import project_commit
 from dpo_ray.tracking.records import AnyRecord, SweepPlanned, SweepResumed
 from dpo_ray.tracking.state import SweepState, fold
 
-LIBRARIES = ("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna")
+LIBRARIES = (
+    *("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna", "mlflow"),
+)
 MIRROR_S = 120.0
 
 
@@ -77,9 +82,9 @@ def _run(plan: Plan, inputs: Inputs, console: Console, earlier: list[AnyRecord])
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
         mirrored = mirror.close(MIRROR_S)
-    _show(state, plan, console, mirror.experiment_id)
+    _show(state, plan, console, mirror.view)
     if not mirrored:
-        _say_what_is_missing(mirror, journal, console)
+        _say_what_is_missing(mirror, plan, console)
     if isinstance(problem, Interrupted | BudgetSpent):
         console.print(f"The same command goes on with {plan.name}.", markup=False)
     if problem is not None:
@@ -101,16 +106,19 @@ def _say_finished(past: SweepState, plan: Plan, console: Console) -> None:
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
 
 
-def _show(
-    state: SweepState, plan: Plan, console: Console, experiment_id: str | None = None
-) -> None:
+def _show(state: SweepState, plan: Plan, console: Console, view: str | None = None) -> None:
     if state.trials:
-        print_summary(console, state, _tracking_uri(plan), experiment_id)
+        print_summary(console, state, _tracking_uri(plan), view)
 
 
-def _say_what_is_missing(mirror: MlflowMirror, journal: Journal, console: Console) -> None:
+def _say_what_is_missing(mirror: MlflowMirror, plan: Plan, console: Console) -> None:
     problems = "; ".join(mirror.problems) or f"it did not answer within {MIRROR_S:g} s"
-    console.print(f"MLflow lacks a part of what {journal.path} holds: {problems}", markup=False)
+    console.print(
+        f"MLflow lacks a part of what {plan.folder / JOURNAL} holds: {problems}\n"
+        f"dpo-ray sync {plan.folder} writes the rest.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _first_line(plan: Plan) -> SweepPlanned:
@@ -119,7 +127,9 @@ def _first_line(plan: Plan) -> SweepPlanned:
         plan=plan.to_dict(),
         host=socket.gethostname(),
         pid=os.getpid(),
-        versions={library: version(library) for library in LIBRARIES},
+        versions={"python": platform.python_version()}
+        | {library: version(library) for library in LIBRARIES},
+        project=project_commit(Path.cwd()),
     )
 
 

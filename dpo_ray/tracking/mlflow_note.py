@@ -1,13 +1,12 @@
 """A sweep's page in MLflow: the note on its own run, in Markdown."""
 
-import json
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key
+from dpo_ray.tracking.mlflow_links import compare_page, run_page, table_page, trials_of
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.sft_lines import sft_result
 from dpo_ray.tracking.state import SweepState
@@ -19,18 +18,22 @@ SHOWN = 24
 dozen fill."""
 
 
-def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
+def note(
+    state: SweepState, experiment: str, runs: Mapping[Key, str], first: Sequence[str] = ()
+) -> str:
     """The sweep's page in Markdown: verdict and links first, since MLflow folds the rest away.
 
-    `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the SFT's.
+    `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the reference's;
+    `first` are links that come before all others.
     """
     children = {number: run for number, run in runs.items() if isinstance(number, int)}
     shown = _shown(state)
-    links = [f"[All trials]({_children_link(experiment, runs[None])})"]
+    links = [*first, f"[table of trials]({table_page(experiment, trials_of(runs[None]))})"]
     if children:
         links.append(_compared(state, experiment, children, shown))
     if REFERENCE in runs:
-        links.append(f"[the reference's SFT](#/experiments/{experiment}/runs/{runs[REFERENCE]})")
+        name = "the reference" if state.sft is None else "the reference's SFT"
+        links.append(_link(experiment, name, runs[REFERENCE]))
     parts = [
         _verdict(state),
         " · ".join(links),
@@ -54,9 +57,9 @@ def _compared(
     state: SweepState, experiment: str, children: dict[int, str], shown: list[TrialRow]
 ) -> str:
     if len(state.trials) <= SHOWN:
-        return f"[compare them]({_compare_link(experiment, list(children.values()))})"
+        return f"[compare them]({compare_page(experiment, list(children.values()))})"
     runs = [children[row.number] for row in shown if row.number in children]
-    return f"[compare those below]({_compare_link(experiment, runs)}), the best and the default"
+    return f"[compare those below]({compare_page(experiment, runs)}), the best and the default"
 
 
 def _sft(state: SweepState) -> list[str]:
@@ -148,16 +151,4 @@ def _scores(metrics: dict[str, float], metric: str) -> list[str]:
 
 
 def _link(experiment: str, name: str, run: str) -> str:
-    return f"[{name}](#/experiments/{experiment}/runs/{run})"
-
-
-def _children_link(experiment: str, parent: str) -> str:
-    """The runs table, this sweep's trials only; the URL is what opens it outside GenAI mode."""
-    found = quote(f"tags.`mlflow.parentRunId` = '{parent}' and tags.stage = 'search'")
-    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&searchFilter={found}"
-
-
-def _compare_link(experiment: str, runs: list[str]) -> str:
-    """MLflow's compare page, on which parallel coordinates are drawn."""
-    asked = (json.dumps(part, separators=(",", ":")) for part in (runs, [experiment]))
-    return "#/compare-runs?runs={}&experiments={}".format(*map(quote, asked))
+    return f"[{name}]({run_page(experiment, run)})"

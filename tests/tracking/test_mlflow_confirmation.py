@@ -100,8 +100,11 @@ def mirrored(tmp_path_factory) -> tuple[MlflowClient, dict[str, object]]:
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("dpo-ray").experiment_id
     found = client.search_runs([experiment], max_results=100)
-    runs = {run.data.tags.get("dpo_ray.trial", "parent"): run for run in found}
-    assert len(found) == len(runs) == 1 + 12 + 4
+    runs = {
+        run.data.tags.get("dpo_ray.trial", run.data.tags.get("stage", "parent")): run
+        for run in found
+    }
+    assert len(found) == len(runs) == 1 + 1 + 12 + 4
     return client, runs
 
 
