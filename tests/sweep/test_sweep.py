@@ -17,7 +17,7 @@ from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import fold
 from tests.conftest import ROOT
-from tests.sweep.conftest import arguments
+from tests.sweeping import arguments
 
 pytestmark = pytest.mark.slow
 LONG = "training.max_steps=5000"
@@ -34,8 +34,8 @@ def runs_of(store, name):
     return client, parent[0], client.search_runs([experiment], nested)
 
 
-def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, store):
-    done = run("shipped", small=False, timeout_s=420)
+def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(shipped, run, store):
+    done = shipped
     assert done.code == 0, done.errors
     state = done.state
     assert len(state.trials) == 12
