@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dpo_ray.cluster.lock import is_locked
 from dpo_ray.commands.finding import sweep_folder
 from dpo_ray.commands.output import AsJson, give_json, messages, results
 from dpo_ray.commands.tracked import Tracked, tracked
 from dpo_ray.config.redaction import redact_text
-from dpo_ray.errors import TrackingUnreachable
+from dpo_ray.errors import SweepLocked, TrackingUnreachable
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.earlier import JOURNAL
@@ -19,8 +20,8 @@ from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 
 HELP = """Write a sweep into MLflow from its journal: runs, tables, adapters, the comparison.
 
-What is there already stays as it is, so it may be repeated, begun while the sweep runs, or sent
-to a second server. NAME is a sweep of the store, or its folder.
+What is there already stays as it is, so it may be repeated, or sent to a second server while the
+sweep runs. NAME is a sweep of the store, or its folder.
 
 \b
 Examples:
@@ -32,8 +33,8 @@ Examples:
 A server's user and password: MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD.
 
 \b
-Exit codes: 0 done; 2 no such sweep, or no such kind of server; 7 the server does not answer, or
-did not take all of it.
+Exit codes: 0 done; 2 no such sweep, or no such kind of server; 6 the sweep runs and writes there
+by itself; 7 the server does not answer, or did not take all of it.
 """
 PATIENCE_S = 60.0
 """Without any progress for so long, the server is taken to be gone."""
@@ -55,6 +56,8 @@ def sync(
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen():
         sweep = tracked(sweep_folder(store, name), to, experiment)
+        if sweep.own and is_locked(sweep.folder):
+            raise SweepLocked(f"{sweep.name} runs, and writes to {redact_text(sweep.uri)} itself")
         mirror = MlflowMirror(sweep.folder / JOURNAL, sweep.uri, sweep.experiment)
         complete = _follow(mirror, sweep.name)
         if mirror.problems or not complete:

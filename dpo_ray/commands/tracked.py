@@ -21,6 +21,8 @@ class Tracked:
     first: SweepPlanned
     uri: str
     experiment: str
+    own: bool
+    """Whether that is where the sweep's own mirror writes."""
 
     @property
     def name(self) -> str:
@@ -39,20 +41,20 @@ def tracked(folder: Path, uri: str | None, experiment: str | None = None) -> Tra
     records = read_journal(folder / JOURNAL)
     if not records or not isinstance(records[0], SweepPlanned):
         raise CorruptJournal(f"{folder / JOURNAL}:1: a journal begins with its plan")
-    state, own = fold(records), _own(records[0])
-    place = uri or own.get("uri") or default_uri(_store(folder))
-    reachable(place)
-    name = experiment or own.get("experiment") or "dpo-ray"
-    return Tracked(folder, state, records[0], place, name)
+    told = _told(records[0])
+    own = told.get("uri") or default_uri(_store(folder)), told.get("experiment") or "dpo-ray"
+    place = uri or own[0], experiment or own[1]
+    reachable(place[0])
+    return Tracked(folder, fold(records), records[0], *place, own=place == own)
 
 
-def _own(first: SweepPlanned) -> dict[str, str]:
+def _told(first: SweepPlanned) -> dict[str, str]:
     """The plan's own tracking section; a password is not in a journal, so MLflow's variables
     MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD must say it."""
-    own = dict(first.plan.get("sweep", {}).get("tracking") or {})
-    if own.get("uri"):
-        own["uri"] = str(own["uri"]).replace(f"{HIDDEN}@", "")
-    return own
+    told = dict(first.plan.get("sweep", {}).get("tracking") or {})
+    if told.get("uri"):
+        told["uri"] = str(told["uri"]).replace(f"{HIDDEN}@", "")
+    return told
 
 
 def _store(folder: Path) -> Path:

@@ -166,7 +166,7 @@ class SweepRuns:
 
     def _evaluated(self, record: Prepared) -> None:
         """Give the reference's own evaluation to its run, which begins here if it was not tuned."""
-        tuned = REFERENCE in self._book.runs
+        tuned = self._state.sft is not None
         if not tuned:
             self._open_reference(record)
         result = result_metrics(record.reference, self._state.objectives)

@@ -48,7 +48,11 @@ def sweep_tags(state: SweepState) -> dict[str, str]:
     plan, prepared = state.plan, state.prepared
     if plan is None:
         return {}
-    tags = {"sweep": plan.name, "mlflow.source.name": "dpo-ray sweep"}
+    tags = {
+        "sweep": plan.name,
+        "mlflow.source.name": "dpo-ray sweep",
+        "mlflow.source.type": "LOCAL",
+    }
     if plan.project is not None:
         commit, dirty = plan.project.commit, str(plan.project.dirty).lower()
         tags |= {"mlflow.source.git.commit": commit, "git.dirty": dirty}
@@ -71,16 +75,14 @@ def stage_tags(state: SweepState, trial: TrialRow) -> dict[str, str]:
 
 
 def end_tags(record: TrialEnded | ReferenceEnded, reason: str) -> dict[str, str]:
-    """Say how a training ended; in words on the run's page where it did not run to its end, since
-    MLflow shows failed and killed runs alike and stopped ones as finished.
+    """Say how a training ended, in the run's note as well: MLflow shows failed and killed runs
+    alike, and stopped ones as finished.
 
     A fully trained model is a tag: its weights would be gigabytes for every trial.
     """
-    tags = {"trial.state": record.state, "trial.reason": reason}
-    tags |= {"trial.model": record.model} if record.model is not None else {}
-    if record.state != "COMPLETED":
-        tags["mlflow.note.content"] = f"**{record.state}:** {reason}"
-    return tags
+    told = f"**{record.state}:** {reason}"
+    tags = {"trial.state": record.state, "trial.reason": reason, "mlflow.note.content": told}
+    return tags | ({"trial.model": record.model} if record.model is not None else {})
 
 
 def verdict_tags(record: Confirmed) -> dict[str, str]:

@@ -39,7 +39,9 @@ def trial_result(state: SweepState, row: TrialRow) -> tuple[RungReached, Metrics
     if row.status not in JUDGED:
         return None
     best = next(iter(best_of_each(state, [row])), None)
-    return best and (best.rung, result_metrics(best.rung.metrics, state.objectives))
+    if best is None:
+        return None
+    return best.rung, result_metrics(best.rung.metrics, state.objectives)
 
 
 def whole_points(state: SweepState, record: SweepEnded) -> list[tuple[Metrics, int, float]]:

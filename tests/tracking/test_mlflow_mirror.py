@@ -24,14 +24,6 @@ from dpo_ray.tracking.records import (
 from dpo_ray.tracking.state import fold
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory) -> Path:
-    """MLflow's tables take seconds to make, so each test copies these."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    MlflowClient(tracking_uri=default_uri(folder)).search_experiments()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def uri(tmp_path, empty_database) -> str:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
@@ -208,6 +200,19 @@ def test_every_run_says_whose_it_is_and_of_which_commit(example_journal, uri, cl
     for run in runs(client).values():
         said = [run.data.tags[name] for name in told]
         assert said == ["beta-1a2b3c4d", "c0ffee", "true", "9f1c2d3e"]
+
+
+def test_the_comparison_opens_from_both_notes(example_journal, uri, client):
+    for _ in range(2):
+        view = mirror(example_journal, uri).view
+    parent = runs(client)["parent"]
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert view in parent.data.tags["mlflow.note.content"]
+    assert experiment.tags["mlflow.note.content"] == (
+        f"Compare the trials of [beta-1a2b3c4d]({view})"
+    )
+    (saved,) = (tag for tag in experiment.tags if tag.startswith("mlflow.sharedViewState."))
+    assert view.endswith(f"viewStateShareKey={saved.removeprefix('mlflow.sharedViewState.')}")
 
 
 def test_what_a_worker_used_is_told_beside_its_metrics(journal, planned, started, uri, client):

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from dpo_ray.cli import app
+from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.data.adapter_card import AdapterCard, write_card
 from dpo_ray.reference.model import model_folder
 from dpo_ray.tracking.journal import Journal
@@ -68,9 +69,15 @@ def says(policy) -> str:
 
 
 @pytest.fixture
-def sweep(tmp_path, adapters, planned, started):
-    """Write the journal of a sweep that recommends its trial, and mirror it."""
+def uri(tmp_path, empty_database) -> str:
     (tmp_path / "store").mkdir()
+    shutil.copy(empty_database, tmp_path / "store" / "mlflow.db")
+    return default_uri(tmp_path / "store")
+
+
+@pytest.fixture
+def sweep(tmp_path, uri, adapters, planned, started):
+    """Write the journal of a sweep that recommends its trial, and mirror it."""
 
     def write(name: str, time: float, step: int = 60, **weights: str) -> Path:
         plan = {
@@ -101,11 +108,6 @@ def sweep(tmp_path, adapters, planned, started):
         return journal.path
 
     return write
-
-
-@pytest.fixture
-def uri(tmp_path) -> str:
-    return default_uri(tmp_path / "store")
 
 
 def mirror(journal: Path, uri: str) -> None:
@@ -225,8 +227,9 @@ def test_a_sweep_that_registered_nothing_cannot_be_promoted(sweep, tmp_path):
 
 def test_a_sweep_is_synced_to_a_second_database_twice_with_nothing_doubled(sweep, uri, tmp_path):
     journal = sweep("monday", 1000.0)
-    mirror(journal, uri)
     other = tmp_path / "elsewhere"
+    other.mkdir()
+    shutil.copy(tmp_path / "store" / "mlflow.db", other)
     place = default_uri(other)
     words = ("sync", str(journal.parent), "--to", place, "--experiment", "copies", "--json")
     told = [json.loads(command(*words)[1]) for _ in range(2)]
@@ -259,3 +262,11 @@ def test_what_the_server_cannot_have_is_named(sweep, adapters, tmp_path):
     code, _, problem = command("sync", str(journal.parent))
     assert code == 7
     assert "recommended (5): FileNotFoundError" in problem.replace("\n", " ")
+
+
+def test_a_live_sweep_is_synced_elsewhere_and_not_where_it_writes_itself(sweep, tmp_path):
+    folder = sweep("monday", 1000.0).parent
+    with sweep_lock(folder):
+        code, _, problem = command("sync", str(folder))
+        assert (code, "writes to" in problem) == (6, True)
+        assert command("sync", str(folder), "--to", default_uri(tmp_path / "other"))[0] == 0
