@@ -12,8 +12,12 @@ from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.wording import configuration, number, plain, with_interval
 
 LOADING = """```python
-base = AutoModelForCausalLM.from_pretrained({base!r}, dtype={dtype!r})  # transformers
-policy = PeftModel.from_pretrained(base, mlflow.artifacts.download_artifacts({uri!r}))  # peft
+import mlflow
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base = AutoModelForCausalLM.from_pretrained({base!r}, dtype={dtype!r})
+policy = PeftModel.from_pretrained(base, mlflow.artifacts.download_artifacts({uri!r}))
 tokenizer = AutoTokenizer.from_pretrained({base!r})
 ```"""
 

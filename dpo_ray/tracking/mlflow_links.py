@@ -34,9 +34,13 @@ def version_page(model: str, version: str) -> str:
     return f"#/models/{quote(model)}/versions/{version}"
 
 
-def table_page(experiment: str, wanted: str) -> str:
-    """The table of runs, only those that a search finds."""
-    return f"{_RUNS.format(experiment)}&searchFilter={quote(wanted)}"
+def table_page(experiment: str, wanted: str, key: str, ascending: bool = False) -> str:
+    """The table of the runs that a search finds, ordered by a metric.
+
+    By a metric and not by their beginning, which would show the parents as well, and folded.
+    """
+    order = f"&orderByKey={quote(f'metrics.`{key}`')}&orderByAsc={str(ascending).lower()}"
+    return f"{_RUNS.format(experiment)}&searchFilter={quote(wanted)}{order}"
 
 
 def compare_page(experiment: str, runs: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key
 from dpo_ray.tracking.mlflow_links import compare_page, run_page, table_page, trials_of
 from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.results import score_key
 from dpo_ray.tracking.sft_lines import sft_result
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
@@ -21,22 +22,25 @@ dozen fill."""
 def note(
     state: SweepState, experiment: str, runs: Mapping[Key, str], first: Sequence[str] = ()
 ) -> str:
-    """The sweep's page in Markdown: verdict and links first, since MLflow folds the rest away.
+    """The sweep's page in Markdown: links and verdict first, since MLflow folds away all but the
+    first four lines or so.
 
     `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the reference's;
     `first` are links that come before all others.
     """
     children = {number: run for number, run in runs.items() if isinstance(number, int)}
     shown = _shown(state)
-    links = [*first, f"[table of trials]({table_page(experiment, trials_of(runs[None]))})"]
+    best_first = score_key(state.objectives), state.objective[1] == "minimize"
+    table = table_page(experiment, trials_of(runs[None]), *best_first)
+    links = [*first, f"[table of trials]({table})"]
     if children:
         links.append(_compared(state, experiment, children, shown))
     if REFERENCE in runs:
         name = "the reference" if state.sft is None else "the reference's SFT"
         links.append(_link(experiment, name, runs[REFERENCE]))
     parts = [
-        _verdict(state),
         " · ".join(links),
+        *_verdict(state),
         *_confirmed(state, experiment, children),
         *_sft(state),
         _table(state, shown, experiment, children),
@@ -69,22 +73,23 @@ def _sft(state: SweepState) -> list[str]:
     return [text[0].upper() + text[1:]]
 
 
-def _verdict(state: SweepState) -> str:
+def _verdict(state: SweepState) -> list[str]:
     if state.ended is None:
-        return "**Running.**"
+        return ["**Running.**"]
     ended = f"**Ended with exit code {state.ended.exit_code}:** {redact_text(state.ended.reason)}"
     best = state.trials.get(-1 if state.ended.best is None else state.ended.best)
     if best is None:
-        return ended
+        return [ended]
     if state.verdict is not None:
-        return f"**Confirmed:** {redact_text(state.verdict.verdict)}.\n\n{ended}"
+        return [f"**Confirmed:** {redact_text(state.verdict.verdict)}.", ended]
     metric, _ = state.objective
     metrics = _at(best, state.ended.step)
     score = with_interval(metrics, metric)
-    return (
+    found = (
         f"**Best: {best.name}**, {configuration(best.params)}: {metric} {score}, "
-        f"KL {plain(metrics, 'kl')} nats. Not confirmed on fresh seeds.\n\n{ended}"
+        f"KL {plain(metrics, 'kl')} nats. Not confirmed on fresh seeds."
     )
+    return [found, ended]
 
 
 def _at(trial: TrialRow, step: int | None) -> Metrics:

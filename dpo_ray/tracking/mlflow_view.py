@@ -16,7 +16,8 @@ from dpo_ray.tracking.results import RESULT, compared_key, score_key
 
 TAG = "mlflow.sharedViewState."
 KL = f"{RESULT}kl"
-_SECTION = "sweep"
+WIDE, PAIR = "wide", "pair"
+"""Sections: one chart over the whole width, whose axes need it, and two side by side."""
 _NAME_LENGTH = 200
 
 
@@ -72,16 +73,8 @@ def _view(
         "runsHiddenMode": "SHOW_ALL",
         "compareRunCharts": _charts(parameters, quality, score),
         "compareRunSections": [
-            {
-                "uuid": _SECTION,
-                "name": "Sweep",
-                "display": True,
-                "isReordered": True,
-                "deleted": False,
-                "isGenerated": False,
-                "columns": 2,
-                "cardHeight": 420,
-            }
+            _section(WIDE, "Every trial", columns=1),
+            _section(PAIR, "Frontier and contour", columns=2),
         ],
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
@@ -96,16 +89,17 @@ def _charts(
         _chart(
             "parallel",
             "PARALLEL",
+            WIDE,
             selectedParams=axes,
             selectedMetrics=list(dict.fromkeys([KL, quality, score])),
             showAllRuns=True,
         ),
-        _chart("frontier", "SCATTER", xaxis=_metric(KL), yaxis=_metric(quality)),
+        _chart("frontier", "SCATTER", PAIR, xaxis=_metric(KL), yaxis=_metric(quality)),
     ]
     pair = plane(parameters)
     if pair is not None:
         x, y = (_parameter(axis_name(name, parameters[name])) for name in pair)
-        charts.append(_chart("contour", "CONTOUR", xaxis=x, yaxis=y, zaxis=_metric(score)))
+        charts.append(_chart("contour", "CONTOUR", PAIR, xaxis=x, yaxis=y, zaxis=_metric(score)))
     return charts
 
 
@@ -131,12 +125,25 @@ def _parameter(key: str) -> dict[str, str]:
     return {"key": key, "type": "PARAM"}
 
 
-def _chart(name: str, kind: str, **facts: Any) -> dict[str, Any]:
+def _section(name: str, title: str, columns: int) -> dict[str, Any]:
+    return {
+        "uuid": name,
+        "name": title,
+        "display": True,
+        "isReordered": True,
+        "deleted": False,
+        "isGenerated": False,
+        "columns": columns,
+        "cardHeight": 380,
+    }
+
+
+def _chart(name: str, kind: str, section: str, **facts: Any) -> dict[str, Any]:
     return {
         "uuid": name,
         "type": kind,
         "runsCountToCompare": 100,
-        "metricSectionId": _SECTION,
+        "metricSectionId": section,
         "deleted": False,
         "isGenerated": False,
         "displayName": None,

@@ -131,7 +131,7 @@ def test_the_parent_opens_with_the_verdict_and_a_table(mirrored):
     _, runs = mirrored
     tags = runs["parent"].data.tags
     assert tags["confirm.verdict"] == VERDICT
-    verdict, _ended, links, title, *_ = tags["mlflow.note.content"].split("\n\n")
+    links, verdict, _ended, title, *_ = tags["mlflow.note.content"].split("\n\n")
     assert verdict == f"**Confirmed:** {VERDICT}."
     assert "stage" in links
     assert title == "Confirmation on 2 fresh seeds and 400 unseen prompts:"

@@ -113,7 +113,7 @@ def test_the_parent_holds_plan_versions_best_and_a_note(example_journal, uri, cl
     best = found["10"].data.metrics
     own = {k: v for k, v in parent.data.metrics.items() if not k.startswith("spent/")}
     assert own == {k: v for k, v in best.items() if k.startswith(("eval/", "result/"))}
-    verdict, _ended, links, *_ = parent.data.tags["mlflow.note.content"].split("\n\n")
+    links, verdict, *_ = parent.data.tags["mlflow.note.content"].split("\n\n")
     assert verdict.startswith("**Best: t10**, beta 0.102, learning_rate 4.79e-3, lora_rank 8")
     assert found["10"].info.run_id in links
     plan = (tmp_path / "artifacts" / parent.info.run_id / "artifacts" / "plan.yaml").read_text()
