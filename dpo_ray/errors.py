@@ -24,6 +24,8 @@ class DpoRayError(Exception):
     """Root of the tree: its text is meant for the person at the terminal."""
 
     exit_code = 1
+    trace = ""
+    """The traceback in a worker that led to it, where one did."""
 
 
 class ConfigError(DpoRayError):

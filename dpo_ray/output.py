@@ -2,8 +2,11 @@
 
 import json
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -32,6 +35,18 @@ class LastingConsole(Console):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
+@dataclass(frozen=True)
+class Voice:
+    """How a sweep speaks: what it found goes to `results`, all else to `messages`."""
+
+    results: Console
+    messages: Console
+    as_json: bool = False
+    verbose: bool = False
+    again: str = ""
+    """The command that goes on with it."""
+
+
 def results() -> Console:
     """The console of what was asked for."""
     return console_of(sys.stdout)
@@ -46,6 +61,32 @@ def console_of(stream: IO[str]) -> Console:
     """Return a console as wide as its terminal; COLUMNS says another width, a pipe has 120."""
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED
     return LastingConsole(file=stream, width=width, emoji=False)
+
+
+def same_command(arguments: Sequence[str], python: str) -> str:
+    """Return the command that is running as it can be pasted; it goes on with the same sweep.
+
+    `arguments` as in `sys.argv`. What --trials +N has added once stays asked for, so it is left
+    out.
+    """
+    program, *rest = arguments
+    own = [python, "-m", "dpo_ray.sweep"] if Path(program).name == "sweep.py" else [program]
+    kept, words = [], iter(rest)
+    for word in words:
+        if word == "--trials" and (number := next(words, "")).startswith("+"):
+            continue
+        if word == "--trials":
+            kept += [word, number]
+        elif not word.startswith("--trials=+"):
+            kept.append(word)
+    return shlex.join([*own, *kept])
+
+
+def this_python() -> str:
+    """This Python, from here where it lies below: `.venv/bin/python`."""
+    python = Path(sys.executable)
+    below = python.is_relative_to(Path.cwd())
+    return str(python.relative_to(Path.cwd()) if below else python)
 
 
 def give_json(facts: dict[str, Any]) -> None:

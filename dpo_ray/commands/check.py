@@ -72,5 +72,5 @@ def _report(sweep: SweepConfig, store: Path, say: Callable[[str], None]) -> Data
     from dpo_ray.search.preparation import Screen, data_report, prepare
     from dpo_ray.training.in_process import InProcess
 
-    prepare(shared, InProcess(), Screen(say, say), stages=(("tokens",),))
+    prepare(shared, InProcess(), Screen(say, lambda text, share: say(text)), stages=(("tokens",),))
     return data_report(inputs.pairs.report, shared)

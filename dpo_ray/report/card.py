@@ -6,9 +6,10 @@ from typing import Any, Literal
 from dpo_ray.config.model import HUB_ID
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.evaluation.answer_columns import compared_metric
+from dpo_ray.report.facts import confirmation_of
 from dpo_ray.report.ranking import RankedRow
 from dpo_ray.tracking.flags import flags
-from dpo_ray.tracking.records import CandidateConfirmed, Metrics
+from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow
 from dpo_ray.tracking.wording import configuration, number, plain, with_interval
@@ -110,12 +111,12 @@ def _loading(state: SweepState, kind: Kind, folder: str) -> str:
 def _worth(state: SweepState, row: RankedRow, trial: TrialRow) -> Iterator[str]:
     evaluation = _sweep(state, "evaluation")
     prompts, planned = evaluation.get("prompts"), state.confirmation
-    again = _confirmed(state, trial, row.step)
+    again = confirmation_of(state, trial, row.step)
     head = ["", f"search: {prompts} validation prompts"]
     columns = [row.metrics]
     if again is not None and planned is not None:
         head.append(f"confirmation: {len(planned.seeds)} fresh seeds, {planned.prompts} prompts")
-        columns.append(_as_eval(again.metrics))
+        columns.append(_as_eval(again))
     columns.append(state.reference)
     yield _table([*head, "the reference"], _numbers(state, columns))
     yield (
@@ -182,14 +183,6 @@ def _rows(state: SweepState) -> str:
     rows, tokens = state.data.report["rows"], state.data.report["tokens"]["rows"]
     commit = f" at commit `{rows['revision']}`" if rows.get("revision") else ""
     return f"{commit}, {tokens.get('train', 0):,} trained on, SHA-256 `{rows['digest'][:16]}`"
-
-
-def _confirmed(state: SweepState, trial: TrialRow, step: int) -> CandidateConfirmed | None:
-    """Return what the confirmation found about this checkpoint's configuration and length."""
-    for place, each in enumerate(state.confirmation.candidates if state.confirmation else []):
-        if (each.trial, each.step) == (trial.number, step):
-            return state.confirmed.get(place)
-    return None
 
 
 def _as_eval(metrics: Metrics) -> Metrics:
