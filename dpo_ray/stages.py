@@ -64,7 +64,13 @@ def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> 
     # Whatever a library prints meanwhile is no result.
     with (
         redirect_stdout(sys.stderr),
-        SweepConsole(plan.name, plan.trials, sys.stderr, live=not voice.verbose) as screen,
+        SweepConsole(
+            plan.name,
+            plan.trials,
+            sys.stderr,
+            live=not voice.verbose,
+            leaves=voice.as_json or not voice.results.is_terminal,
+        ) as screen,
     ):
         screen.catch_up(earlier)
         journal.subscribe(screen)

@@ -49,6 +49,7 @@ class SweepConsole:
     """A live table on a terminal, plain lines with the time anywhere else.
 
     `live=False` has plain lines on a terminal, too: whatever else prints would tear the table.
+    `leaves` has the last table stay, for where no summary follows it on this screen.
 
     A listener for `Journal.subscribe`, and a context manager around the sweep. Nothing it does
     can raise into the sweep: a closed pipe or a strange terminal costs the picture only.
@@ -61,6 +62,7 @@ class SweepConsole:
         stream: IO[str],
         clock: Callable[[], float] = time.time,
         live: bool = True,
+        leaves: bool = False,
     ) -> None:
         self._name, self._total, self._clock = plan_name, total_trials, clock
         self._console = console_of(stream)
@@ -72,6 +74,7 @@ class SweepConsole:
         self._drawn: RenderableType = ""
         self._draw_again = 0.0
         self._live = self._make_live() if live else None
+        self._leaves = leaves
 
     def __enter__(self) -> Self:
         if self._live:
@@ -87,7 +90,8 @@ class SweepConsole:
     ) -> None:
         if self._live:
             # The summary shows the table again, but only a sweep that ended has a summary.
-            self._live.transient = kind is None and self._state.ended is not None
+            ended = kind is None and self._state.ended is not None
+            self._live.transient = ended and not self._leaves
             self._draw_again = 0.0  # the last picture is one of the end
             with suppress(Exception):
                 self._live.stop()
