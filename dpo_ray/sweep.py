@@ -31,7 +31,7 @@ from dpo_ray.plan import Available, Plan, check_resources, make_plan
 from dpo_ray.reference.locating import folder_if_there
 from dpo_ray.reference.model import parameter_count
 from dpo_ray.report.plan_table import print_plan
-from dpo_ray.tracking.earlier import JOURNAL, trials_asked
+from dpo_ray.tracking.earlier import trials_asked
 from dpo_ray.tracking.mlflow_server import reachable
 
 HELP = """Search a space for the configuration your preference data wants.
@@ -109,9 +109,9 @@ def show_plan(plan: Plan, console: Console, as_json: bool = False) -> None:
         DpoRayError: it asks for more than there is.
     """
     if plan.sweep.search.warm_start is not None:
-        from dpo_ray.search.warm_start import older_sweep
+        from dpo_ray.search.warm_start import refuse_unteachable
 
-        older_sweep(plan)
+        refuse_unteachable(plan)
     placement = check_resources(plan, _available(plan))
     folder = folder_if_there(plan.sweep.model, plan.store / "cache")
     parameters = parameter_count(folder) if folder else None
@@ -140,10 +140,9 @@ def start(plan: Plan, voice: Voice) -> None:
     if urlsplit(plan.sweep.tracking.uri or "").scheme in ("http", "https"):
         reachable(str(plan.sweep.tracking.uri))
     from dpo_ray.search.inputs import check_inputs
-    from dpo_ray.search.warm_start import older_sweep
+    from dpo_ray.search.warm_start import refuse_unteachable
 
-    if not (plan.folder / JOURNAL).is_file():
-        older_sweep(plan)  # one that cannot teach this sweep is said before anything starts
+    refuse_unteachable(plan)
     # Other nodes see the store, but not this user's own cache of hub models.
     shared = joins_a_cluster(plan.sweep.cluster.address)
     inputs = check_inputs(plan.sweep, plan.store, shared, plan.folder / "judge-calls")

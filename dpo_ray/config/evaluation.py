@@ -45,7 +45,8 @@ class EvaluationConfig(BaseModel):
     judge: JudgeConfig = RewardJudge()
     """The judge behind win_rate."""
     further_judges: dict[JudgeName, JudgeConfig] = {}
-    """Judges beside it, by name; theirs are the metrics NAME/win_rate and NAME/score."""
+    """Judges beside it, by name, each of the same keys; theirs are the metrics NAME/win_rate and
+    NAME/score."""
     limits: LimitsConfig = LimitsConfig()
     """When a trial's text is broken, so that it has failed."""
     prompts: Annotated[int, Field(ge=1)] = 128

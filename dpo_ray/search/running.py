@@ -20,6 +20,7 @@ from dpo_ray.search.progress import Progress
 from dpo_ray.search.pruning import remove, superfluous
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.rung_book import rung_book
+from dpo_ray.search.warm_start import learn_once
 from dpo_ray.slots.events import Ended
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
@@ -75,7 +76,7 @@ def prepare_and_search(
                     meanwhile()
                     ready = get_ready(inputs, plan.sweep, pool, journal, screen)
                     _same_as_before(plan, journal, past)
-                    _warm_start(plan, journal)
+                    learn_once(plan, journal)
                     screen.stage("Waiting for the first slot to be warm")
                     template = replace(_template(plan, ready.search), evaluate=evaluate)
                     tune_files = Path(scratch)
@@ -135,19 +136,6 @@ def _same_as_before(plan: Plan, journal: Journal, past: SweepState) -> None:
     if past.trials and past.prepared is not None and now is not None:
         trained_on = {k: v for k, v in past.prepared.hashes.items() if not k.startswith("test_")}
         refuse_other_content(plan.name, trained_on, now.hashes)
-
-
-def _warm_start(plan: Plan, journal: Journal) -> None:
-    """Journal what is taken of an older sweep, once: later processes find it there, even if the
-    older sweep is gone by then."""
-    from dpo_ray.search.warm_start import older_sweep, taken_over
-
-    now = fold(read_journal(journal.path))
-    if now.warm is not None or now.prepared is None:
-        return
-    older = older_sweep(plan)
-    if older is not None:
-        journal.append(taken_over(plan, older, now.prepared.hashes))
 
 
 def _open_slots(plan: Plan, scratch: Path, journal: Journal) -> SlotPool:

@@ -9,13 +9,36 @@ from dpo_ray.search.distributions import recorded
 from dpo_ray.search.past import objective_values
 from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.earlier import JOURNAL
-from dpo_ray.tracking.journal import read_journal
+from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import Params, WarmStarted, WarmTrial
 from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.tracking.trial_row import TrialRow
 
 SAME = ("data", "tokens", "scores", "completions", "judged")
 """Entries by whose keys two sweeps have trained and judged on the same."""
+
+
+def refuse_unteachable(plan: Plan) -> None:
+    """Return if a sweep that has not begun can learn what it is to; one that has begun has learnt.
+
+    Raises:
+        ConfigError: as `older_sweep`.
+    """
+    if not (plan.folder / JOURNAL).is_file():
+        older_sweep(plan)
+
+
+def learn_once(plan: Plan, journal: Journal) -> None:
+    """Journal what is taken of the older sweep, once, after the sweep is prepared.
+
+    Later processes find it there, even if the older sweep is gone by then.
+    """
+    now = fold(read_journal(journal.path))
+    if now.warm is not None or now.prepared is None:
+        return
+    older = older_sweep(plan)
+    if older is not None:
+        journal.append(taken_over(plan, older, now.prepared.hashes))
 
 
 def older_sweep(plan: Plan) -> SweepState | None:

@@ -1,10 +1,18 @@
 """What an older sweep teaches a new one, and where it cannot."""
 
+from contextlib import closing
+
 import pytest
 
 from dpo_ray.errors import ConfigError
-from dpo_ray.search.warm_start import first_in_turn, older_sweep, taken_over
-from dpo_ray.tracking.journal import Journal
+from dpo_ray.search.warm_start import (
+    first_in_turn,
+    learn_once,
+    older_sweep,
+    refuse_unteachable,
+    taken_over,
+)
+from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import (
     Prepared,
     RungReached,
@@ -114,6 +122,27 @@ def left_behind(small_plan):
 
 def test_a_sweep_of_the_store_is_found_by_its_name(left_behind, plan):
     assert len(older_sweep(plan).trials) == len(TRIALS)
+
+
+def test_what_was_taken_once_needs_the_older_sweep_no_more(left_behind, plan):
+    path = left_behind.folder / "journal.jsonl"
+    refuse_unteachable(plan)
+    with closing(Journal.create(plan.folder / "journal.jsonl")) as journal:
+        for record in history(plan)[:2]:
+            journal.append(record)
+        learn_once(plan, journal)
+        learnt = fold(read_journal(journal.path)).warm
+        assert len(learnt.trials) == 3
+        path.rename(path.with_name("gone.jsonl"))
+        try:
+            with pytest.raises(ConfigError, match="must name a sweep of"):
+                older_sweep(plan)
+            refuse_unteachable(plan)
+            learn_once(plan, journal)
+        finally:
+            path.with_name("gone.jsonl").rename(path)
+        assert [each.kind for each in read_journal(journal.path)].count("warm_started") == 1
+        assert fold(read_journal(journal.path)).warm == learnt
 
 
 @pytest.mark.parametrize(
