@@ -128,7 +128,8 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
 def _show(state: SweepState, plan: Plan, voice: Voice, experiment_id: str | None = None) -> None:
     uri = _tracking_uri(plan)
     if voice.as_json:
-        give_json(sweep_facts(state, plan.folder, uri, experiment_id))
+        table = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+        give_json(sweep_facts(state, plan.folder, uri, table if experiment_id else None))
     elif state.trials:
         print_summary(voice.results, state, uri, experiment_id)
 

@@ -18,12 +18,13 @@ ENDS = ("COMPLETED", "STOPPED", "FAILED", "KILLED")
 
 
 def sweep_facts(
-    state: SweepState, folder: Path, tracking_uri: str, experiment_id: str | None = None
+    state: SweepState, folder: Path, tracking_uri: str, page: str | None = None
 ) -> dict[str, Any]:
     """Return the sweep's result: `recommended` is what to use, `best` what the search ranks first.
 
     Metrics are named as in the journal: `eval/*` on validation prompts, `confirm/*` of the
-    confirmation, `_low` and `_high` the ends of a 95 % interval.
+    confirmation, `_low` and `_high` the ends of a 95 % interval. `page` is MLflow's that compares
+    the trials, from `#` on.
     """
     rows = rank(state)
     used = recommended(state, rows)
@@ -49,7 +50,7 @@ def sweep_facts(
             "policy": _policy(used, folder),
             "figure": state.own_file(OVERVIEW),
         },
-        "tracking": {"uri": redact_text(tracking_uri), "experiment_id": experiment_id},
+        "tracking": {"uri": redact_text(tracking_uri), "page": page},
     }
 
 

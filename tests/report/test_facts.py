@@ -15,7 +15,7 @@ def facts(state, folder, **places):
 def test_the_winner_has_its_configuration_numbers_and_place(state, tmp_path):
     saved = tmp_path / "trials" / "t10" / "adapter"
     saved.mkdir(parents=True)
-    found = facts(state, tmp_path, experiment_id="3")
+    found = facts(state, tmp_path, page="#/experiments/3")
     best = found["recommended"]
     assert (best["trial"], best["step"], best["total_steps"]) == ("t10", 60, 60)
     assert best["params"].keys() == {"beta", "learning_rate", "lora_rank"}
@@ -23,7 +23,7 @@ def test_the_winner_has_its_configuration_numbers_and_place(state, tmp_path):
     assert low < best["metrics"]["eval/win_rate"] < high
     assert found["best"] == best
     assert found["paths"]["policy"] == str(saved)
-    assert found["tracking"] == {"uri": URI, "experiment_id": "3"}
+    assert found["tracking"] == {"uri": URI, "page": "#/experiments/3"}
     assert (found["exit_code"], found["confirmed"], found["verdict"]) == (0, False, None)
 
 
