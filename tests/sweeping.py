@@ -24,7 +24,7 @@ SMALL = (
 
 @dataclass
 class Command:
-    """A finished `python -m dpo_ray.sweep`."""
+    """A finished `python -m dpo_ray.sweep`: its results on `screen`, all else in `errors`."""
 
     code: int
     screen: str

@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-import sys
 from math import isnan
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
+from dpo_ray.output import this_python
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
@@ -19,7 +19,7 @@ from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.earlier import OVERVIEW
 from dpo_ray.tracking.foretelling import foretelling_sentence
 from dpo_ray.tracking.mlflow_links import address
-from dpo_ray.tracking.mlflow_server import database_file
+from dpo_ray.tracking.mlflow_server import database_file, default_uri
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState
@@ -105,20 +105,18 @@ def _told(state: SweepState) -> list[str]:
     return [each for each in said if each]
 
 
-def ui_command(tracking_uri: str) -> str:
+def ui_command(tracking_uri: str, sweep: str | None = None) -> str:
     """The command, or the address, that opens the comparison."""
-    if database_file(tracking_uri) is None:
+    database = database_file(tracking_uri)
+    if database is None:
         return redact_text(tracking_uri)
-    mlflow = ["mlflow"] if shutil.which("mlflow") else [_interpreter(), "-m", "mlflow"]
+    if sweep and tracking_uri == default_uri(database.parent) and shutil.which("dpo-ray"):
+        store = database.parent
+        below = [] if store == Path("store").absolute() else ["--store", str(store)]
+        return shlex.join(["dpo-ray", "ui", sweep, *below])
+    mlflow = ["mlflow"] if shutil.which("mlflow") else [this_python(), "-m", "mlflow"]
     command = [*mlflow, "ui", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
     return shlex.join(command)
-
-
-def _interpreter() -> str:
-    """This Python, from here where it lies below: `.venv/bin/python`."""
-    python = Path(sys.executable)
-    below = python.is_relative_to(Path.cwd())
-    return str(python.relative_to(Path.cwd()) if below else python)
 
 
 def _cells(state: SweepState, row: RankedRow, names: list[str], extra: list[str]) -> list[str]:
@@ -197,7 +195,7 @@ def _places(state: SweepState, rows: list[RankedRow], uri: str, view: str | None
         others = sum(each.path.endswith(".png") for each in state.artifacts) - 1
         more = f" (and {others} more, in MLflow under figures)" if others else ""
         places.append(f"Figure:   {overview}{more}")
-    places.append(f"Compare:  {ui_command(uri)}")
+    places.append(f"Compare:  {ui_command(uri, state.plan.name if state.plan else None)}")
     if view is not None:
         places.append(f"          then open {address(uri, view)}")
     return places
