@@ -100,7 +100,7 @@ def token(there: bool, mode: int | None, needed: bool) -> Finding:
 
 def hub(host: str, offline: bool, problem: str, needed: bool) -> Finding:
     """Judge the way to the hub; `needed`: the sweep's model or data comes from there."""
-    wanted = "fail" if needed else "ok"
+    wanted: State = "fail" if needed else "ok"
     unless = "" if needed else "; nothing asks for it but hub models and data"
     if offline:
         advice = "unset HF_HUB_OFFLINE, unless all of it is in the cache already" if needed else ""

@@ -93,11 +93,12 @@ def _what(state: SweepState, kind: Kind) -> str:
 
 
 def _loading(state: SweepState, kind: Kind, folder: str) -> str:
-    tokenizer, auto = "from transformers import AutoTokenizer", "AutoModelForCausalLM"
-    imports = f"from transformers import {auto}, AutoTokenizer"
+    auto, imports = "AutoModelForCausalLM", "from transformers import AutoModelForCausalLM"
     if kind == "adapter":
         auto = "AutoPeftModelForCausalLM"
-        imports = f"{tokenizer}; from peft import {auto}"
+        imports = f"from peft import {auto}\nfrom transformers import AutoTokenizer\n"
+    else:
+        imports += ", AutoTokenizer\n"
     dtype = _sweep(state, "model").get("dtype", "float32")
     return (
         "```python\n"

@@ -68,7 +68,8 @@ class SweepConsole:
         self._console = console_of(stream)
         self._state, self._failures = SweepState(), Failures()
         self._lock = threading.Lock()
-        self._stage, self._share = "", None
+        self._stage = ""
+        self._share: float | None = None
         self._stage_began = self._progress_said = clock()
         self._turning = Spinner("dots", style="cyan")
         self._drawn: RenderableType = ""

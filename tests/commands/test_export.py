@@ -38,7 +38,7 @@ PLAN = {
 }
 
 
-def adapter(folder: Path, seed: int, step: int) -> None:
+def adapter(folder: Path, seed: int, step: int, size: float = 0.05) -> None:
     """An adapter that is no longer zero, as a trial saves one."""
     torch.manual_seed(seed)
     model = load_model(BASE, "float32", torch.device("cpu"))
@@ -47,7 +47,7 @@ def adapter(folder: Path, seed: int, step: int) -> None:
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.05)
+                weight.normal_(std=size)
     adapted.save_pretrained(folder)
     card = AdapterCard.plain(str(BASE), 0.1)
     write_card(folder, AdapterCard(**{**vars(card), "trial": 0, "step": step}))
@@ -70,7 +70,7 @@ def store(tmp_path_factory) -> Path:
     """A sweep of three trials: an adapter better at step 30, a whole model, and one that failed."""
     store = tmp_path_factory.mktemp("store")
     trials = store / "sweeps" / "beta" / "trials"
-    adapter(trials / "t00" / "adapter", seed=0, step=60)
+    adapter(trials / "t00" / "adapter", seed=0, step=60, size=0.2)
     adapter(trials / "t00" / "step-00030" / "adapter", seed=1, step=30)
     table = pa.table({"prompt": PROMPTS})
     parquet.write_table(table, trials / "t00" / "step-00030" / "completions.parquet")
@@ -85,7 +85,7 @@ def store(tmp_path_factory) -> Path:
     journal = Journal.create(store / "sweeps" / "beta" / "journal.jsonl")
     journal.append(SweepPlanned(name="beta", plan=PLAN, host="h", pid=1, versions={"trl": "1"}))
     saved = str(trials / "t00" / "adapter")
-    trial(journal, trials / "t00", 0, {30: 0.8, 60: 0.7}, adapter=saved)
+    trial(journal, trials / "t00", 0, {20: 0.6, 30: 0.8, 60: 0.7}, adapter=saved)
     trial(journal, trials / "t01", 1, {60: 0.6}, model=str(whole))
     trial(journal, trials / "t02", 2, {}, state="FAILED", reason="the loss is not finite")
     journal.append(SweepEnded(exit_code=0, reason="done", best=0))
@@ -117,8 +117,8 @@ def texts(model, tokenizer) -> list[str]:
     found = []
     for prompt in PROMPTS:
         given = tokenizer(prompt, return_tensors="pt")["input_ids"]
-        answer = model.eval().generate(input_ids=given, max_new_tokens=30, do_sample=False,
-                                       pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+        ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+        answer = model.eval().generate(input_ids=given, max_new_tokens=30, do_sample=False, **ends)
         found.append(tokenizer.decode(answer[0]))
     return found
 
@@ -154,7 +154,7 @@ def test_a_merged_model_needs_nothing_else_and_writes_the_same(store, tmp_path):
 def test_a_merged_model_that_writes_something_else_is_refused_and_gone(store, tmp_path):
     """Merged weights rounded to bfloat16 are not the sum of two that were each kept apart."""
     out = tmp_path / "rounded"
-    done = export(store, out, "--merged", "--dtype", "bfloat16")
+    done = export(store, out, "--step", "60", "--merged", "--dtype", "bfloat16")
     assert done.exit_code == 3
     assert "of 5 greedy answers of the export differ" in done.stderr
     assert "--dtype float32" in done.stderr
@@ -187,7 +187,8 @@ def test_a_store_that_was_moved_still_exports(store, tmp_path):
     ("options", "words"),
     [
         (("--trial", "t07"), "--trial t07: must be one of t00, t01, t02"),
-        (("--step", "15"), "t00 at step 15 was not kept; --step may be 30 or 60"),
+        (("--step", "15"), "--step 15: t00 was evaluated at 20, 30, 60"),
+        (("--step", "20"), "t00 at step 20 was not kept; --step may be 30 or 60"),
         (("--trial", "t02"), "nothing of this trial was: it is FAILED (the loss is not finite)"),
     ],
 )

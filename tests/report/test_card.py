@@ -39,7 +39,7 @@ def test_the_front_matter_is_yaml_and_names_only_what_a_hub_knows(state):
 def test_the_loading_lines_are_python_and_open_the_folder(state, kind):
     lines = card(state, kind, "some/where").split("```python\n")[1].split("```")[0]
     compile(lines, "card", "exec")
-    assert len(lines.splitlines()) == 3
+    assert len([line for line in lines.splitlines() if "=" in line]) == 2
     assert lines.count('"some/where"') == 2
     assert ("AutoPeftModelForCausalLM" in lines) == (kind == "adapter")
 
