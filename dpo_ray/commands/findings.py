@@ -38,11 +38,12 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 def library(requirement: Requirement, installed: str | None) -> Finding:
     """Compare an installed version with the range that dpo-ray was built for."""
-    name, wanted = requirement.name, requirement.specifier
+    name, specifier = requirement.name, requirement.specifier
+    wanted = ",".join(sorted(map(str, specifier), key=lambda each: each[0] != ">"))
     if installed is None:
         return Finding("fail", name, "not installed", f"pip install '{name}{wanted}'")
     try:
-        fits = wanted.contains(Version(installed).public, prereleases=True)
+        fits = specifier.contains(Version(installed).public, prereleases=True)
     except InvalidVersion:
         fits = False
     if fits:

@@ -26,6 +26,8 @@ from dpo_ray.tracking.records import (
     ReferenceEnded,
     ReferenceMetrics,
     SweepEnded,
+    SweepPlanned,
+    SweepResumed,
     TrialEnded,
 )
 from dpo_ray.tracking.sft_lines import sft_progress
@@ -201,5 +203,12 @@ def _stays(record: AnyRecord) -> bool:
     """Whether a line must outlive the table: what a person would scroll back for."""
     failed = isinstance(record, TrialEnded) and record.state in ("FAILED", "KILLED")
     return failed or isinstance(
-        record, Confirmed | DataChecked | ReferenceEnded | Prepared | SweepEnded
+        record,
+        SweepPlanned
+        | SweepResumed
+        | DataChecked
+        | ReferenceEnded
+        | Prepared
+        | Confirmed
+        | SweepEnded,
     )
