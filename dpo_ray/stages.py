@@ -9,7 +9,7 @@ from importlib.metadata import version
 from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.data.trial_files import ERROR_LOG
 from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
-from dpo_ray.output import Voice, give_json
+from dpo_ray.output import Voice, give_json, say
 from dpo_ray.plan import Plan
 from dpo_ray.report.facts import sweep_facts
 from dpo_ray.report.summary import print_summary
@@ -92,9 +92,9 @@ def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> 
         mirrored = mirror.close(MIRROR_S)
     _show(state, plan, voice, mirror.experiment_id)
     if not mirrored:
-        _say(voice, _what_is_missing(mirror, journal))
+        say(voice.messages, _what_is_missing(mirror, journal))
     if isinstance(problem, Interrupted | BudgetSpent):
-        _say(voice, f"To go on with it: {voice.again}")
+        say(voice.messages, f"To go on with it: {voice.again}")
     if problem is not None:
         _show_cause(problem, plan, voice)
         raise problem
@@ -106,7 +106,7 @@ def _show_cause(problem: DpoRayError, plan: Plan, voice: Voice) -> None:
         log = plan.folder / ERROR_LOG
         log.write_text(problem.trace)
         for text in [*essence(problem.trace), f"full log: {log}"]:
-            _say(voice, f"    {text}")
+            say(voice.messages, f"    {text}")
 
 
 def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
@@ -116,8 +116,8 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
         NoTrialCompleted: it has found nothing.
     """
     more = max(len(past.trials), 1)
-    _say(
-        voice,
+    say(
+        voice.messages,
         f"{plan.name} is finished. --trials +{more} searches on; another --name searches anew.",
     )
     _show(past, plan, voice)
@@ -132,10 +132,6 @@ def _show(state: SweepState, plan: Plan, voice: Voice, experiment_id: str | None
         give_json(sweep_facts(state, plan.folder, uri, table if experiment_id else None))
     elif state.trials:
         print_summary(voice.results, state, uri, experiment_id)
-
-
-def _say(voice: Voice, text: str) -> None:
-    voice.messages.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _what_is_missing(mirror: MlflowMirror, journal: Journal) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dpo_ray.commands.finding import Name, state_of, sweep_folder
-from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.commands.prompts import sweep_prompts
 from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.data.adapter_card import CARD, AdapterCard, read_card
@@ -196,8 +196,8 @@ def _tell(facts: dict[str, Any]) -> None:
         "README.md says where it comes from, what it is worth and how it is loaded.",
     ]
     for line in lines:
-        results().print(line, markup=False, highlight=False, soft_wrap=True)
+        say(results(), line)
     if facts["needs"] is not None:
         needs = f"It opens only where its base model lies: {facts['needs']}"
         advice = "--merged makes a folder that needs nothing else."
-        messages().print(f"{needs}; {advice}", markup=False, highlight=False, soft_wrap=True)
+        say(messages(), f"{needs}; {advice}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.data import DataConfig
 from dpo_ray.errors import ConfigError, DataError
@@ -166,4 +166,4 @@ def _write(table: "pa.Table", target: str | Path | None) -> None:
 
     if isinstance(target, Path):
         write_scores(table, target)
-        messages().print(f"All rows: {target}", markup=False, highlight=False, soft_wrap=True)
+        say(messages(), f"All rows: {target}")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
-from dpo_ray.output import this_python
+from dpo_ray.output import say, this_python
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
@@ -46,7 +46,7 @@ def print_summary(
     console.print()
     sentences = [*_best(state, rows), *verdict(state, rows), counts(state), *_told(state)]
     for text in [*sentences, *_places(state, rows, tracking_uri, experiment_id)]:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, text)
 
 
 def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -> Table:

@@ -57,6 +57,8 @@ class Screen:
     progress: Callable[[str, float], None] = lambda text, share: None
     check: Callable[[], None] = lambda: None
     """Called while it waits; what it raises ends the preparation."""
+    hurried: Callable[[], bool] = lambda: False
+    """Whether nobody is to be waited for any more."""
 
 
 @dataclass

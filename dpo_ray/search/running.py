@@ -53,7 +53,7 @@ def prepare_and_search(
     past = fold(read_journal(journal.path))
     meter = Meter(plan.sweep, past, _slots(plan))
     journal.subscribe(meter)
-    screen = replace(screen, check=progress.check)
+    screen = replace(screen, check=progress.check, hurried=lambda: progress.twice)
     with (
         interruptible(progress, screen.stage),
         tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,

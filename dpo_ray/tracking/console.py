@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from dpo_ray.output import console_of
+from dpo_ray.output import console_of, say
 from dpo_ray.tracking.console_lines import line
 from dpo_ray.tracking.console_table import bar, progress_line, table
 from dpo_ray.tracking.failures import Failures
@@ -153,9 +153,7 @@ class SweepConsole:
         shown = text if block else text.replace("\n", " ")
         shown += "".join(f"\n    {each}" for each in below)
         style = "dim" if self._live else None
-        self._console.print(
-            f"{stamp} {shown}", style=style, markup=False, highlight=False, soft_wrap=True
-        )
+        say(self._console, f"{stamp} {shown}", style)
 
     def _make_live(self) -> Live | None:
         if not self._console.is_terminal or self._console.is_dumb_terminal:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,10 @@ def run(store: Path, cluster: str) -> Callable[..., Command]:
         space: str = "search_spaces/beta.yaml",
         small: bool = True,
         timeout_s: float = 240,
+        options: Sequence[str] = (),
     ) -> Command:
         command = arguments(store, name, *overrides, space=space, small=small)
+        command += options
         done = subprocess.run(
             command,
             cwd=ROOT,
