@@ -12,6 +12,7 @@ from typing import IO, Self
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
 from dpo_ray.output import console_of, say
@@ -193,8 +194,11 @@ class SweepConsole:
 
     def _spinner(self, text: str) -> RenderableType:
         """It turns as long as this process lives, so a quiet sweep is not taken for a hung one."""
-        self._turning.update(text=Text(text, no_wrap=True, overflow="ellipsis"))
-        return self._turning
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(width=1)
+        row.add_column(no_wrap=True, overflow="ellipsis")
+        row.add_row(self._turning, Text(text))
+        return row
 
 
 def _stays(record: AnyRecord) -> bool:
