@@ -12,7 +12,6 @@ from typing import IO, Self
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from dpo_ray.output import console_of, say
@@ -194,11 +193,12 @@ class SweepConsole:
 
     def _spinner(self, text: str) -> RenderableType:
         """It turns as long as this process lives, so a quiet sweep is not taken for a hung one."""
-        row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(width=1)
-        row.add_column(no_wrap=True, overflow="ellipsis")
-        row.add_row(self._turning, Text(text))
-        return row
+        shown = Text(text)
+        shown.truncate(
+            self._console.width - 2, overflow="ellipsis"
+        )  # the spinner's own and a space
+        self._turning.update(text=shown)
+        return self._turning
 
 
 def _stays(record: AnyRecord) -> bool:
