@@ -11,9 +11,10 @@ _SECRET_WORDS = {
 }  # fmt: skip
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _USER_INFO = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
-# MLflow calls the name of a saved view a key.
 _QUERY = re.compile(
-    r"(?i)([?&](?!viewStateShareKey=)[\w.-]*(?:token|secret|password|key|credential|signature)[\w.-]*=)[^&\s]+"
+    # A saved view of MLflow is found by its key, which is no secret.
+    r"(?i)([?&](?!viewStateShareKey=)[\w.-]*(?:token|secret|password|key|credential|signature)"
+    r"[\w.-]*=)[^&\s]+"
 )
 
 

@@ -1,7 +1,11 @@
 """`dpo-ray export`: what comes out is opened by its own card, and writes what the trial wrote."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +20,7 @@ from dpo_ray.data.adapter_card import AdapterCard, read_card, write_card
 from dpo_ray.reference.model import load_model, load_tokenizer, model_folder
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.records import (
+    Prepared,
     RungReached,
     SweepEnded,
     SweepPlanned,
@@ -181,6 +186,40 @@ def test_a_store_that_was_moved_still_exports(store, tmp_path):
     shutil.copytree(store, tmp_path / "moved")
     facts = exported(tmp_path / "moved", tmp_path / "out")
     assert facts["from"].startswith(str(tmp_path / "moved"))
+
+
+def test_an_adapter_of_a_hubs_model_names_it_and_opens_where_the_hub_is(store, tmp_path):
+    """In a process of its own: the hub's cache is looked for when its client is imported."""
+    moved, commit = tmp_path / "store", "c" * 40
+    shutil.copytree(store, moved)
+    repo = tmp_path / "hub" / "models--org--toy"
+    shutil.copytree(BASE, repo / "snapshots" / commit)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    source = moved / "sweeps/beta/trials/t00/step-00030/adapter"
+    write_card(source, replace(read_card(source), model=str(repo / "snapshots" / commit)))
+    path = moved / "sweeps/beta/journal.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["plan"]["sweep"]["model"]["name"] = "org/toy"
+    made = Prepared(rows={}, hashes={"model_revision": commit}, reused=False, seconds=0,
+                    reference={}, seq=len(lines))  # fmt: skip
+    path.write_text(
+        "".join(f"{json.dumps(line)}\n" for line in lines) + made.model_dump_json() + "\n"
+    )
+    command = "from dpo_ray.cli import app; app()"
+    arguments = ["export", "beta", "--store", str(moved), "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *arguments],
+        env={**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["base_model"], facts["needs"], facts["equal"]) == ("org/toy", None, 5)
+    adapter = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (adapter["base_model_name_or_path"], adapter["revision"]) == ("org/toy", commit)
+    assert "base_model: org/toy\n" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

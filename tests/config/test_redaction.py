@@ -40,8 +40,8 @@ def test_an_unset_secret_is_shown_as_unset():
         ("https://s3/x?X-Amz-Signature=abc&v=1", "https://s3/x?X-Amz-Signature=***&v=1"),
         ("http://mlflow:5000/a?b=1", "http://mlflow:5000/a?b=1"),
         (
-            "http://mlflow/#/e?a=1&viewStateShareKey=b-1",
-            "http://mlflow/#/e?a=1&viewStateShareKey=b-1",
+            "#/experiments/1/runs?a=b&viewStateShareKey=beta-1",
+            "#/experiments/1/runs?a=b&viewStateShareKey=beta-1",
         ),
         ("write to a@b.example", "write to a@b.example"),
         ("sqlite:////store/mlflow.db", "sqlite:////store/mlflow.db"),
