@@ -14,6 +14,17 @@ from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from dpo_ray.config.redaction import redact
 
@@ -49,6 +60,13 @@ class Voice:
     """The command that goes on with it."""
 
 
+class _Rate(ProgressColumn):
+    """`120/s`, nothing before it is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.3g}/s" if task.speed else "")
+
+
 def results() -> Console:
     """The console of what was asked for."""
     return console_of(sys.stdout)
@@ -63,6 +81,20 @@ def console_of(stream: IO[str]) -> Console:
     """Return a console as wide as its terminal; COLUMNS says another width, a pipe has 120."""
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED
     return LastingConsole(file=stream, width=width, emoji=False)
+
+
+def counting() -> Progress:
+    """A bar on stderr with counts, rate and remaining time; it leaves nothing behind."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(compact=True),
+        console=messages(),
+        transient=True,
+    )
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
