@@ -2,7 +2,7 @@
 
 import typer
 
-from dpo_ray.commands import cache, check, score
+from dpo_ray.commands import cache, check, report, score
 from dpo_ray.sweep import HELP as SWEEP_HELP
 from dpo_ray.sweep import sweep
 
@@ -13,5 +13,6 @@ app = typer.Typer(
 )
 app.command("sweep", help=SWEEP_HELP)(sweep)
 app.command("check", help=check.HELP)(check.check)
+app.command("report", help=report.HELP)(report.report)
 app.command("score", help=score.HELP)(score.score)
 app.command("cache", help=cache.HELP)(cache.cache)
