@@ -58,7 +58,7 @@ class Read(HTMLParser):
     @property
     def figures(self) -> dict[str, Any]:
         """The charts as plotly gets them."""
-        return dict(json.loads(self.scripts["figures"]))
+        return dict(json.loads(self.scripts["data-of-charts"]))
 
 
 def strings(value: Any) -> list[str]:

@@ -10,6 +10,7 @@ from dpo_ray.tracking.trial_row import TrialRow
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Where the five stand among all, from the policy's worst to its best."""
+WORDS = {"win": "the policy wins", "tie": "a tie", "loss": "the policy loses"}
 LONGEST = 1500
 """Characters of a text that are shown."""
 
@@ -59,7 +60,7 @@ def typical(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
     """
     judged = [row for row in rows if row.get("outcome") is not None]
     order = sorted(judged, key=lambda row: (*_difference(row), row["row"]))
-    places = {round(share * (len(order) - 1)): share for share in SHARES} if order else {}
+    places = {int(share * len(order)): share for share in SHARES} if order else {}
     return [(order[place], share) for place, share in places.items()]
 
 
@@ -81,14 +82,15 @@ def _answer(row: dict[str, Any], share: float) -> Answer:
         prompt=_cut(row["prompt"]),
         reference=_cut(row["reference"]),
         policy=_cut(row["policy"]),
-        verdict=row["verdict"],
-        chosen_as=f"at {share:.0%}",
+        verdict=WORDS.get(row["verdict"], row["verdict"]),
+        chosen_as=f"At {share:.0%}",
         reference_score=_score(row.get("reference_score")),
         policy_score=_score(row.get("policy_score")),
     )
 
 
 def _cut(text: str) -> str:
+    text = text.strip()
     rest = len(text) - LONGEST
     return text if rest <= 0 else f"{text[:LONGEST]} … ({rest:,} characters more)"
 

@@ -124,7 +124,7 @@ def _trace(own: Sequence[Mark], look: Look) -> Any:
         error_y=bars if known else None,
         text=[each.words for each in own],
         hovertemplate="%{text}<extra></extra>",
-        name=look.label,
+        name=escape(look.label),
     )
 
 
@@ -176,7 +176,7 @@ def colour(name: str) -> str:
     return f"#{grey:02x}{grey:02x}{grey:02x}"
 
 
-def faded(name: str, alpha: float = 0.55) -> str:
+def faded(name: str, alpha: float = 0.65) -> str:
     """Return a colour through which others are seen."""
     text = colour(name)
     red, green, blue = (int(text[at : at + 2], 16) for at in (1, 3, 5))

@@ -70,11 +70,14 @@ def _trial_facts(state: SweepState) -> list[tuple[str, str]]:
     if not rows:
         return []
     facts = [("A completed trial, median", duration(median(row.seconds for row in rows)))]
-    parts = {"evaluation_s": "evaluating", "gap_s": "from the slot's last trial to its first step"}
+    parts = {
+        "evaluation_s": "Of which evaluation, median",
+        "gap_s": "From the end of a slot's trial to the next one's first step, median",
+    }
     for key, what in parts.items():
         known = [row.timings[key] for row in rows if key in row.timings]
         if known:
-            facts.append((f"Of it {what}", f"{median(known):.1f} s"))
+            facts.append((what, f"{median(known):.1f} s"))
     saved = sum(row.total_steps - row.step for row in state.with_status("STOPPED"))
     steps = sum(row.total_steps for row in state.trials.values())
     if saved:

@@ -10,6 +10,12 @@ from dpo_ray.report.page.rooms import Chart, Room
 from dpo_ray.report.ranking import RankedRow
 
 SHOWN = ("win_rate", "kl", "gold_reward")
+TITLES = {
+    "win_rate": ("Win rate against the reference", "win rate, share of prompts"),
+    "kl": ("KL from the reference", "KL, nats per completion"),
+    "gold_reward": ("Gold reward", "gold reward, mean over prompts"),
+}
+"""Of charts and of their vertical axes."""
 
 
 def curve(material: Material) -> Room | None:
@@ -52,16 +58,17 @@ def _chart(rows: list[RankedRow], panel: Panel, name: str, space: dict[str, obje
     found = [_mark(row, panel.metric, name, space) for row in rows]
     shapes = [] if panel.reference is None else [charts.baseline(panel.reference, "reference")]
     shapes += [] if panel.band is None else [charts.band(*panel.band)]
-    unit = {"win_rate": "win rate, share of prompts", "kl": "KL, nats per completion"}
-    title = unit.get(panel.metric, f"{charts.words_of(panel.metric)}, mean")
+    heading, unit = TITLES.get(
+        panel.metric, (panel.title, f"{charts.words_of(panel.metric)}, mean")
+    )
     return Chart(
         id=f"curve-{panel.metric.replace('/', '-')}",
-        title=panel.title,
+        title=heading,
         figure=charts.figure(
-            charts.marks(found, LOOKS), charts.across(name, space), charts.axis(title),
+            charts.marks(found, LOOKS), charts.across(name, space), charts.axis(unit),
             shapes=shapes,
         ),
-        words=f"{panel.title} of {len(found)} trials against {charts.words_of(name)}",
+        words=f"{heading} of {len(found)} trials against {charts.words_of(name)}",
     )  # fmt: skip
 
 

@@ -107,10 +107,10 @@ def _bars(found: dict[str, float], metric: str) -> Chart:
         orientation="h",
         marker={"color": "#0072B2"},
         texttemplate="%{x:.0%}",
-        textposition="auto",
+        textposition="outside",
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    share = charts.axis("share of the variance explained", range=[0, 1], tickformat=".0%")
+    share = charts.axis("share of the variance explained", range=[0, 1.15], tickformat=".0%")
     return Chart(
         id="settings-importances",
         title="Importance",

@@ -14,11 +14,10 @@ from dpo_ray.report.page.material import LOSS, Material
 from dpo_ray.report.page.rooms import Chart, Room
 from dpo_ray.report.ranking import RankedRow
 from dpo_ray.tracking.objective import objective_value
-from dpo_ray.tracking.wording import configuration
 
 ORDER = (FAILED, STOPPED, COMPLETED, CONTROL, BEST)
-MOST = 60
-"""Points of a trial's loss that are drawn, the last one among them."""
+MOST, ALL = 60, 6000
+"""Points of a trial's loss that are drawn, the last one among them; and of all trials."""
 
 
 def training(material: Material) -> Room | None:
@@ -52,8 +51,9 @@ def _rungs(material: Material) -> Chart | None:
 
 
 def _losses(material: Material) -> Chart | None:
+    most = max(min(MOST, ALL // max(len(material.losses), 1)), 2)
     curves = [
-        (row, _thinned(sorted(material.losses[row.trial.number].items())))
+        (row, _thinned(sorted(material.losses[row.trial.number].items()), most))
         for row in material.rows
         if row.trial is not None and row.trial.number in material.losses
     ]
@@ -112,8 +112,7 @@ def _traces(curves: Sequence[Curve], look: Look, with_points: bool) -> Iterator[
 
 def _said(row: RankedRow) -> str:
     assert row.trial is not None
-    state = row.trial.status.lower()
-    return escape(f"{row.name} ({state}): {configuration(row.trial.params)}")
+    return escape(f"{row.name}, {row.trial.status.lower()}")
 
 
 def _look(row: RankedRow) -> Look:
@@ -127,6 +126,6 @@ def _look(row: RankedRow) -> Look:
     return STOPPED if row.trial.status == "STOPPED" else COMPLETED
 
 
-def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    every = -(-len(points) // MOST)
-    return points if every <= 1 else [*points[::every], points[-1]]
+def _thinned(points: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
+    every = -(-len(points) // most)
+    return points if every <= 1 else [*points[:-1:every], points[-1]]

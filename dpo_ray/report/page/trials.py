@@ -12,12 +12,10 @@ from dpo_ray.tracking.wording import HEADINGS, number, with_interval
 
 SHORT, LONG = 90, 4000
 ORIGINS = {
-    "control": "the sweep's own values",
+    "control": "the sweep file",
+    "warm_start": "older sweep",
+    "startup": "start-up draw",
     "try_first": "search.try_first",
-    "warm_start": "an older sweep",
-    "grid": "the grid",
-    "startup": "a random start-up draw",
-    "sampler": "the sampler",
 }
 
 
@@ -61,11 +59,13 @@ def _row(state: SweepState, row: RankedRow, names: list[str], extra: list[str]) 
         *(number_cell(scored.get(f"eval/{name}")) for name in extra),
         _win_rate(row),
         number_cell(row.metrics.get("eval/kl")),
-        number_cell(row.step, f"{row.step}/{trial.total_steps}") if trial else Cell("0"),
+        number_cell(row.step, f"{row.step}/{trial.total_steps}")
+        if trial
+        else number_cell(0.0, "0"),
         Cell(_state(row)),
         _reason(trial.reason if trial else "the model that all are compared with"),
         Cell(ORIGINS.get(trial.origin, trial.origin) if trial else ""),
-        number_cell(trial.seconds, f"{trial.seconds:.0f}") if trial else Cell(""),
+        number_cell(trial.seconds, f"{trial.seconds:.0f}") if trial else number_cell(None),
     ]
     return Row(cells, _mark(row))
 
@@ -77,7 +77,7 @@ def _win_rate(row: RankedRow) -> Cell:
 
 def _value(value: object) -> Cell:
     if value is None:
-        return Cell(NOTHING)
+        return Cell(NOTHING, is_number=True)
     if isinstance(value, bool | str):
         return Cell(str(value).lower() if isinstance(value, bool) else value)
     return number_cell(float(str(value)), number(value))
