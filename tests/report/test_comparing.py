@@ -78,6 +78,15 @@ def test_confirmed_numbers_are_preferred():
     assert not result(of("b")).is_confirmed
 
 
+def test_a_confirmed_mean_is_never_compared_with_a_search_score():
+    one, two = of("monday", confirms=True), of("tuesday")
+    scores = [result(each).searched["eval/win_rate"] for each in (one, two)]
+    assert result(one).metrics["eval/win_rate"] != scores[0]
+    assert f"{100 * abs(scores[1] - scores[0]):.1f} points" in comparison(one, two)
+    assert "by the scores of the searches" in comparison(one, two)
+    assert "confirmed on fresh seeds" in comparison(one, of("tuesday", confirms=True))
+
+
 def test_a_sweep_without_a_result_is_said_to_have_none():
     said = comparison(of("monday"), of("tuesday", fails=True))
     assert said == "tuesday has no completed trial, so there is nothing to compare."

@@ -46,7 +46,7 @@ KINDS = {
     "words only": (made(space=WORDS_ONLY), "Example weight"),
     "tuned reference": (made(sft=True), "Reference: SFT done in 3 s"),
     "no trial yet": (made(0, ends=False), "No trial has completed yet."),
-    "nothing at all": ([], "No trial has completed yet."),
+    "nothing at all": ([], "Nothing has happened yet."),
 }
 
 
@@ -246,6 +246,12 @@ def test_the_trials_table_has_every_trial_with_state_and_reason():
 def test_failures_are_counted_with_their_reason():
     said = page_of(made(3, fails=True, reason="OutOfMemory: 5 GB\nlast line")).said
     assert "3 of 3 trials failed, 3 of them by this: OutOfMemory: 5 GB." in said
+    assert "There is nothing to use yet" not in said
+
+
+def test_of_a_traceback_the_last_line_is_the_reason():
+    reason = "Traceback (most recent call last):\n  File x\nValueError: it broke"
+    assert "by this: ValueError: it broke." in page_of(made(3, fails=True, reason=reason)).said
 
 
 def test_the_command_is_as_it_was_typed_or_asks_for_the_same_files():

@@ -19,11 +19,13 @@ def beware(material: Material) -> Room:
     if state.verdict is not None:
         said = said[1:]  # the headline
     found = [*said, *_failures(state), *_early_end(state)]
+    nothing = "Nothing speaks against it: no setting at an edge, no sign of over-optimisation."
+    if best_of(material.rows) is None:
+        nothing = "There is nothing to use yet."
     return Room(
         id="beware",
         title="What to know before you use it",
-        words=[redact_text(each) for each in found]
-        or ["Nothing speaks against it: no setting at an edge, no sign of over-optimisation."],
+        words=[redact_text(each) for each in found] or [nothing],
     )
 
 
@@ -46,6 +48,6 @@ def _early_end(state: SweepState) -> list[str]:
 
 def first_line(text: str, longest: int = LONGEST) -> str:
     """Return what fits into a sentence of a reason, which may be a traceback."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = (lines[0] if lines else "no reason was given").rstrip(".")
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no reason was given"]
+    line = lines[-1 if lines[0].startswith("Traceback") else 0].rstrip(".")
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -38,6 +38,8 @@ class Result:
     step: int
     total_steps: int
     metrics: Metrics
+    searched: Metrics
+    """The search's own numbers of it."""
     is_confirmed: bool
     is_default: bool
     """Nothing was found to be better."""
@@ -122,6 +124,7 @@ def result(material: Material) -> Result | None:
         step=used.step,
         total_steps=trial.total_steps,
         metrics=as_eval(found.metrics) if found else used.metrics,
+        searched=used.metrics,
         is_confirmed=found is not None,
         is_default=trial.is_control and state.verdict is not None and champion is None,
     )
@@ -134,15 +137,17 @@ def comparison(first: Material, second: Material) -> str:
     if one is None or two is None:
         lacks = first.name if one is None else second.name
         return f"{lacks} has no completed trial, so there is nothing to compare."
-    lead = _lead(one.metrics, two.metrics, metric)
+    both = one.is_confirmed and two.is_confirmed
+    numbers = [each.metrics if both else each.searched for each in (one, two)]
+    lead = _lead(numbers[0], numbers[1], metric)
     if lead is None:
         return f"{words_of(metric).capitalize()} has no interval in both, so nothing can be said."
     value, reach = lead
     unit, scale = (" points", 100.0) if share(metric) > 1 else ("", 1.0)
     how = f"{scale * abs(value):.1f}{unit} (95 % interval of the difference +- {scale * reach:.1f})"
-    where = "confirmed on fresh seeds" if one.is_confirmed and two.is_confirmed else (
-        "by the scores of the searches, which are optimistic"
-    )  # fmt: skip
+    where = "confirmed on fresh seeds"
+    if not both:
+        where = "by the scores of the searches, which are optimistic"
     if abs(value) <= reach:
         return f"{second.name} is not distinguishable from {first.name}: {how}, {where}."
     word = "better" if (value > 0) == (first.state.objective[1] == "maximize") else "worse"

@@ -18,6 +18,8 @@ from dpo_ray.tracking.wording import configuration, duration, plain, with_interv
 def standing(material: Material) -> str:
     """Say whether the sweep is over, how it ended, and from when it is."""
     state = material.state
+    if state.plan is None:
+        return "Nothing has happened yet"
     began = state.lives[0].began if state.lives else None
     day = f", begun {at(began)}" if began else ""
     if state.ended is not None and state.ended.exit_code == 0:
@@ -124,7 +126,7 @@ def _searched(material: Material) -> Table:
     rows = [
         _row((what, row.name), _config(row), row.metrics, metric, mark)
         for what, mark, row in found
-        if row is not None and row.trial is not None
+        if row is not None and row.trial is not None and row.metrics
     ]
     if not rows and (ahead := leader(state)) is not None:
         rows.append(_row(("Ahead", ahead.name), configuration(ahead.params), ahead.metrics, metric))
