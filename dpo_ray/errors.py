@@ -10,6 +10,7 @@ DpoRayError                      1
 ├── PreparationFailed            3   tokens, reference scores or completions broke
 ├── JudgingFailed                3   a judge broke, or left too much unjudged
 ├── NoTrialCompleted             3   every trial failed
+├── ExportDiffers                3   an exported model does not write what the trial's writes
 ├── TooManyFailures              4   more failed trials than the budget allows
 ├── BudgetSpent                  5   hours or GPU-hours ran out before the search was done
 ├── SweepLocked                  6   a live process works under this name
@@ -23,6 +24,8 @@ class DpoRayError(Exception):
     """Root of the tree: its text is meant for the person at the terminal."""
 
     exit_code = 1
+    trace = ""
+    """The traceback in a worker that led to it, where one did."""
 
 
 class ConfigError(DpoRayError):
@@ -75,6 +78,12 @@ class JudgingFailed(DpoRayError):
 
 class NoTrialCompleted(DpoRayError):
     """The search ended without one completed trial."""
+
+    exit_code = 3
+
+
+class ExportDiffers(DpoRayError):
+    """What was exported, loaded back, does not write what the trained policy writes."""
 
     exit_code = 3
 

@@ -15,6 +15,6 @@ def errors_on_screen() -> Iterator[None]:
     try:
         yield
     except DpoRayError as error:
-        screen = Console(stderr=True)
+        screen = Console(stderr=True, emoji=False)
         screen.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from None

@@ -3,15 +3,17 @@
 import os
 import socket
 import sys
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-
 from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.config.redaction import redact_command
+from dpo_ray.data.trial_files import ERROR_LOG
 from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
+from dpo_ray.output import Voice, give_json
 from dpo_ray.plan import Plan
+from dpo_ray.report.facts import sweep_facts
 from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.preparation import Screen
@@ -30,6 +32,7 @@ from dpo_ray.tracking.mlflow_mirror import MlflowMirror, reachable
 from dpo_ray.tracking.mlflow_server import default_uri
 from dpo_ray.tracking.records import AnyRecord, SweepPlanned, SweepResumed
 from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.tracking.tracebacks import essence
 
 LIBRARIES = ("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna")
 PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"]}
@@ -37,7 +40,7 @@ PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"
 MIRROR_S = 120.0
 
 
-def run_sweep(plan: Plan, inputs: Inputs, console: Console) -> None:
+def run_sweep(plan: Plan, inputs: Inputs, voice: Voice) -> None:
     """Prepare, search, report; or go on where an earlier process of this sweep has stopped.
 
     Raises:
@@ -52,17 +55,27 @@ def run_sweep(plan: Plan, inputs: Inputs, console: Console) -> None:
             rows = {"data": inputs.pairs.report.digest}
             refuse_other_content(plan.name, _rows_digest(past), rows)
         if is_finished(past, plan.trials, plan.sweep.confirm is not None):
-            _say_finished(past, plan, console)
+            _say_finished(past, plan, voice)
         else:
-            _run(plan, inputs, console, earlier)
+            _run(plan, inputs, voice, earlier)
 
 
-def _run(plan: Plan, inputs: Inputs, console: Console, earlier: list[AnyRecord]) -> None:
+def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> None:
     path = plan.folder / JOURNAL
     journal = Journal.reopen(path) if earlier else Journal.create(path)
     mirror = MlflowMirror(journal.path, _tracking_uri(plan), plan.sweep.tracking.experiment)
     problem: DpoRayError | None = None
-    with SweepConsole(plan.name, plan.trials, sys.stdout) as screen:
+    # Whatever a library prints meanwhile is no result.
+    with (
+        redirect_stdout(sys.stderr),
+        SweepConsole(
+            plan.name,
+            plan.trials,
+            sys.stderr,
+            live=not voice.verbose,
+            leaves=voice.as_json or not voice.results.is_terminal,
+        ) as screen,
+    ):
         screen.catch_up(earlier)
         journal.subscribe(screen)
         journal.append(_first_line(plan) if not earlier else _goes_on(plan))
@@ -81,40 +94,57 @@ def _run(plan: Plan, inputs: Inputs, console: Console, earlier: list[AnyRecord])
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
         mirrored = mirror.close(MIRROR_S)
-    _show(state, plan, console, mirror.experiment_id)
+    _show(state, plan, voice, mirror.experiment_id)
     if not mirrored:
-        _say_what_is_missing(mirror, journal, console)
+        _say(voice, _what_is_missing(mirror, journal))
     if isinstance(problem, Interrupted | BudgetSpent):
-        console.print(f"The same command goes on with {plan.name}.", markup=False)
+        _say(voice, f"To go on with it: {voice.again}")
     if problem is not None:
+        _show_cause(problem, plan, voice)
         raise problem
 
 
-def _say_finished(past: SweepState, plan: Plan, console: Console) -> None:
+def _show_cause(problem: DpoRayError, plan: Plan, voice: Voice) -> None:
+    """Show the heart of a worker's traceback, and keep the whole."""
+    if problem.trace:
+        log = plan.folder / ERROR_LOG
+        log.write_text(problem.trace)
+        for text in [*essence(problem.trace), f"full log: {log}"]:
+            _say(voice, f"    {text}")
+
+
+def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
     """Show what a finished sweep has found.
 
     Raises:
         NoTrialCompleted: it has found nothing.
     """
-    console.print(
-        f"{plan.name} is finished. --trials +{max(len(past.trials), 1)} searches on; another "
-        "--name searches anew."
+    more = max(len(past.trials), 1)
+    _say(
+        voice,
+        f"{plan.name} is finished. --trials +{more} searches on; another --name searches anew.",
     )
-    _show(past, plan, console)
+    _show(past, plan, voice)
     if not past.with_status("COMPLETED"):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
 
 
-def _show(
-    state: SweepState, plan: Plan, console: Console, experiment_id: str | None = None
-) -> None:
-    if state.trials:
-        print_summary(console, state, _tracking_uri(plan), experiment_id)
+def _show(state: SweepState, plan: Plan, voice: Voice, experiment_id: str | None = None) -> None:
+    uri = _tracking_uri(plan)
+    if voice.as_json:
+        table = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+        give_json(sweep_facts(state, plan.folder, uri, table if experiment_id else None))
+    elif state.trials:
+        print_summary(voice.results, state, uri, experiment_id)
 
 
-def _say_what_is_missing(mirror: MlflowMirror, journal: Journal, console: Console) -> None:
+def _say(voice: Voice, text: str) -> None:
+    voice.messages.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _what_is_missing(mirror: MlflowMirror, journal: Journal) -> str:
     problems = "; ".join(mirror.problems) or f"it did not answer within {MIRROR_S:g} s"
-    console.print(f"MLflow lacks a part of what {journal.path} holds: {problems}", markup=False)
+    return f"MLflow lacks a part of what {journal.path} holds: {problems}"
 
 
 def _first_line(plan: Plan) -> SweepPlanned:

@@ -3,6 +3,8 @@
 Imports nothing heavy: a wrong file is refused, and a dry run shown, within a second.
 """
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -12,8 +14,19 @@ from rich.console import Console
 
 from dpo_ray.cluster.resources import measure_local
 from dpo_ray.cluster.session import joins_a_cluster
+from dpo_ray.cluster.verbosity import speak_up
 from dpo_ray.cost import estimate_seconds
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import (
+    AsJson,
+    Verbose,
+    Voice,
+    give_json,
+    messages,
+    results,
+    same_command,
+    this_python,
+)
 from dpo_ray.plan import Available, Plan, check_resources, make_plan
 from dpo_ray.reference.locating import folder_if_there
 from dpo_ray.reference.model import parameter_count
@@ -34,6 +47,7 @@ Examples:
   python -m dpo_ray.sweep search_spaces/beta.yaml --trials 24
   python -m dpo_ray.sweep search_spaces/beta.yaml --trials +20      # a finished sweep goes on
   python -m dpo_ray.sweep search_spaces/beta.yaml --set data.source=my_pairs.jsonl
+  python -m dpo_ray.sweep search_spaces/beta.yaml --json 2>sweep.log | jq .recommended
 
 \b
 Exit codes: 0 done; 2 bad configuration or data; 3 no trial completed; 4 too many
@@ -72,6 +86,8 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, check resources, and exit.")
     ] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run the command line; the text of --help stands in HELP."""
     with errors_on_screen():
@@ -80,12 +96,13 @@ def sweep(
             longer = [*(overrides or []), f"search.trials={asked}"]
             plan = make_plan(space, sweep_file, longer, store, name)
         if dry_run:
-            show_plan(plan, Console())
+            show_plan(plan, results(), as_json)
         else:
-            start(plan, Console())
+            again = same_command(sys.argv, this_python())
+            start(plan, Voice(results(), messages(), as_json, verbose, again))
 
 
-def show_plan(plan: Plan, console: Console) -> None:
+def show_plan(plan: Plan, console: Console, as_json: bool = False) -> None:
     """Print the plan beside what there is to run it on.
 
     Raises:
@@ -98,15 +115,22 @@ def show_plan(plan: Plan, console: Console) -> None:
     placement = check_resources(plan, _available(plan))
     folder = folder_if_there(plan.sweep.model, plan.store / "cache")
     parameters = parameter_count(folder) if folder else None
-    print_plan(plan, placement, estimate_seconds(plan, parameters, placement), console)
+    estimate = estimate_seconds(plan, parameters, placement)
+    if as_json:
+        seconds = None if estimate is None else asdict(estimate)
+        give_json({"plan": plan.to_dict(), "placement": asdict(placement), "seconds": seconds})
+    else:
+        print_plan(plan, placement, estimate, console)
 
 
-def start(plan: Plan, console: Console) -> None:
+def start(plan: Plan, voice: Voice) -> None:
     """Run the sweep. What is heavy is imported when plan, rows and model have passed.
 
     Raises:
         DpoRayError: what ended it.
     """
+    if voice.verbose:
+        speak_up()
     if plan.sweep.cluster.address is None:
         check_resources(plan, measure_local())
     else:
@@ -124,7 +148,7 @@ def start(plan: Plan, console: Console) -> None:
     inputs = check_inputs(plan.sweep, plan.store, shared, plan.folder / "judge-calls")
     from dpo_ray.stages import run_sweep
 
-    run_sweep(plan, inputs, console)
+    run_sweep(plan, inputs, voice)
 
 
 def _available(plan: Plan) -> Available:

@@ -1,6 +1,5 @@
 """Joining a Ray cluster, or starting one on this machine for the sweep's length."""
 
-import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from dpo_ray.cluster.verbosity import ray_logging, worker_environment
 from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.plan import Available
 
@@ -56,11 +56,7 @@ def ray_session(address: str | None) -> Iterator[None]:
     import ray
 
     try:
-        ray.init(
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **_connection(address),
-        )
+        ray.init(**ray_logging(), **_connection(address))
     except (ConnectionError, RuntimeError) as error:
         raise ClusterUnreachable(f"no Ray cluster answers at {address}: {error}") from error
     _close_token_file()
@@ -124,7 +120,7 @@ def _connection(address: str | None) -> dict[str, Any]:
     # A local cluster inherits this process's environment, and so can use the worker processes
     # it starts in advance; a running one has to be told.
     if joins_a_cluster(address):
-        return {"address": address, "runtime_env": {"env_vars": WORKERS}}
+        return {"address": address, "runtime_env": {"env_vars": WORKERS | worker_environment()}}
     # Said outright: Ray would join whatever cluster was last started on this machine.
     return {"address": "local", "dashboard_host": "127.0.0.1"}
 

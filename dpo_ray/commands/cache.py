@@ -2,14 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from dpo_ray.cluster.lock import is_locked
+from dpo_ray.commands.output import AsJson, give_json, results
 from dpo_ray.data.housekeeping import Entry, drop, entries, to_drop
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.sweep import Store
@@ -28,6 +28,10 @@ Examples:
   dpo-ray cache --older-than 14            # shows what would go
   dpo-ray cache --older-than 14 --prune
   dpo-ray cache --max-gb 20 --prune        # the longest unused first
+  dpo-ray cache --json | jq .bytes
+
+\b
+Exit codes: 0 done; 2 a journal of the store is damaged.
 """
 GB = 1e9
 
@@ -41,28 +45,63 @@ def cache(
         float | None, typer.Option(metavar="GB", min=0, help="The longest unused, until it fits.")
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Remove it; else it is shown.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen():
-        console = Console()
-        found = entries(store / "cache")
+        found, now = entries(store / "cache"), time.time()
         going = to_drop(
             found,
-            time.time(),
+            now,
             older_than_days=older_than,
             max_bytes=None if max_gb is None else int(max_gb * GB),
             protected=in_use(store),
         )
-        console.print(_table(found, going, time.time()))
-        total = sum(entry.bytes for entry in found)
-        console.print(f"{counted(found)}, {size(total)}, in {store / 'cache'}")
-        if prune:
-            gone = [entry for entry in going if drop(entry)]
-            freed = size(sum(entry.bytes for entry in gone))
-            console.print(f"removed {counted(gone)}, {freed} freed")
-        elif going:
-            freed = size(sum(entry.bytes for entry in going))
-            console.print(f"--prune would remove {len(going)} of them and free {freed}")
+        gone = [entry for entry in going if drop(entry)] if prune else []
+        if as_json:
+            give_json(_facts(store, found, going, gone, now))
+        else:
+            _tell(store, found, going, gone if prune else None, now)
+
+
+def _tell(
+    store: Path, found: list[Entry], going: list[Entry], gone: list[Entry] | None, now: float
+) -> None:
+    """Print the table and the sums; `gone` is None where nothing was to be removed."""
+    console = results()
+    console.print(_table(found, going, now))
+    total = sum(entry.bytes for entry in found)
+    lines = [f"{counted(found)}, {size(total)}, in {store / 'cache'}"]
+    if gone is not None:
+        freed = size(sum(entry.bytes for entry in gone))
+        lines.append(f"removed {counted(gone)}, {freed} freed")
+    elif going:
+        freed = size(sum(entry.bytes for entry in going))
+        lines.append(f"--prune would remove {len(going)} of them and free {freed}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _facts(
+    store: Path, found: list[Entry], going: list[Entry], gone: list[Entry], now: float
+) -> dict[str, Any]:
+    """Say the same for machines: `goes` marks what would go, `removed` what is gone."""
+    return {
+        "cache": store / "cache",
+        "bytes": sum(entry.bytes for entry in found),
+        "entries": [
+            {
+                "kind": entry.kind,
+                "name": entry.path.name,
+                "bytes": entry.bytes,
+                "unused_s": round(now - entry.used, 3),
+                "goes": entry in going,
+            }
+            for entry in found
+        ],
+        "removed": [entry.path.name for entry in gone],
+        "freed_bytes": sum(entry.bytes for entry in gone),
+    }
 
 
 def in_use(store: Path) -> set[str]:

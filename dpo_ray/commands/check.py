@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.document import read_document
 from dpo_ray.config.loading import load_sweep
 from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.data.report import DataReport
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.plan import make_plan
 from dpo_ray.sweep import DEFAULT_SWEEP, Overrides, Store, SweepFile
+from dpo_ray.tracking.data_lines import data_lines
 
 HELP = """Check a configuration and the preference pairs it names.
 
@@ -25,6 +28,7 @@ Examples:
   dpo-ray check search_spaces/beta.yaml
   dpo-ray check sweeps/local.yaml --set data.source=my_pairs.jsonl
   dpo-ray check search_spaces/beta.yaml --sweep sweeps/smollm2.yaml
+  dpo-ray check sweeps/local.yaml --json | jq .rows.findings
 
 \b
 Exit codes: 0 fit to train on (read the doubtful rows); 2 bad configuration or data.
@@ -36,14 +40,18 @@ def check(
     sweep_file: SweepFile = DEFAULT_SWEEP,
     overrides: Overrides = None,
     store: Store = Path("store"),
+    as_json: AsJson = False,
 ) -> None:
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen():
         sweep = _load(file, sweep_file, overrides or [], store)
-        console, screen = Console(), Console(stderr=True)
-        with screen.status("Reading and checking the pairs") as status:
-            lines = _report(sweep, store.absolute(), status.update)
-        for line in lines:
+        with messages().status("Reading and checking the pairs") as status:
+            report = _report(sweep, store.absolute(), status.update)
+        if as_json:
+            give_json(report.to_json())
+            return
+        console = results()
+        for line in data_lines(report):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -53,20 +61,16 @@ def _load(file: Path, sweep_file: Path, overrides: list[str], store: Path) -> Sw
     return load_sweep(file, overrides)
 
 
-def _report(sweep: SweepConfig, store: Path, say: Callable[[str], None]) -> list[str]:
+def _report(sweep: SweepConfig, store: Path, say: Callable[[str], None]) -> DataReport:
     """Rows first: a bad one is named before anything heavy is imported."""
     from dpo_ray.search.inputs import check_inputs, preparation
 
     inputs = check_inputs(sweep, store)
     shared = preparation(inputs, sweep)
 
-    import transformers
-
+    quiet_libraries()
     from dpo_ray.search.preparation import Screen, data_report, prepare
-    from dpo_ray.tracking.data_lines import data_lines
     from dpo_ray.training.in_process import InProcess
 
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    prepare(shared, InProcess(), Screen(say, say), stages=(("tokens",),))
-    return data_lines(data_report(inputs.pairs.report, shared))
+    prepare(shared, InProcess(), Screen(say, lambda text, share: say(text)), stages=(("tokens",),))
+    return data_report(inputs.pairs.report, shared)

@@ -2,6 +2,9 @@
 
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from dpo_ray.errors import ConfigError
 from dpo_ray.tracking.earlier import JOURNAL
@@ -36,6 +39,20 @@ def sweep_names(store: Path) -> list[str]:
 def state_of(folder: Path) -> SweepState:
     """Fold a sweep's journal, which another process may be writing."""
     return fold(read_journal(folder / JOURNAL))
+
+
+def complete(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the sweeps of the store that the command line names so far."""
+    store = Path(context.params.get("store") or "store")
+    return [name for name in sweep_names(store) if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A sweep of the store, or its folder.", autocompletion=complete
+    ),
+]
 
 
 def _listed(names: list[str]) -> str:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from dpo_ray.cluster.lock import is_locked
-from dpo_ray.commands.finding import sweep_folder
+from dpo_ray.commands.finding import complete, sweep_folder
 from dpo_ray.commands.output import AsJson, give_json, messages, results
 from dpo_ray.errors import ConfigError
 from dpo_ray.exits import errors_on_screen
@@ -45,7 +45,12 @@ Exit codes: 0 written; 2 no such sweep, a damaged journal, or a place that canno
 
 def report(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Sweeps, by name or by folder.")
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Sweeps of the store, or their folders.",
+            autocompletion=complete,
+        ),
     ],
     store: Store = Path("store"),
     out: Annotated[

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.data import DataConfig
 from dpo_ray.errors import ConfigError, DataError
 from dpo_ray.exits import errors_on_screen
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from dpo_ray.data.adapter_card import AdapterCard
 
-HELP = """Score preference pairs with the reward that a policy is implicitly.
+HELP = """Score preference pairs with the reward a policy implies.
 
 r(x, y) = beta * (log-probability under the policy - under its reference). For each pair: the
 reward of the chosen and of the rejected answer, their margin, and the weight that the pair has
@@ -32,6 +33,7 @@ Examples:
   dpo-ray score t10/adapter my_pairs.jsonl --out scores.parquet
   dpo-ray score my_adapter pairs.jsonl --reference my_model --beta 0.1
   dpo-ray score t10 my_pairs.jsonl --out - | jq .margin
+  dpo-ray score t10 my_pairs.jsonl --json | jq .right
 
 \b
 Exit codes: 0 done; 2 bad adapter or pairs.
@@ -58,17 +60,19 @@ def score(
         Path | None,
         typer.Option(help="Folder of the reference model.", show_default="the trial's own"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen():
         target = None if out is None else _target(out)
+        if as_json and target == "-":
+            raise ConfigError("--json gives the sums and --out - the rows: stdout has room for one")
         policy, card = _policy(adapter, beta, reference)
         rows = _rows(pairs, limit)
-        screen = Console(stderr=True)
-        with screen.status(f"Scoring {len(rows):,} pairs") as status:
+        with messages().status(f"Scoring {len(rows):,} pairs") as status:
             from dpo_ray.training.implicit_reward import implicit_rewards
 
-            _quiet()
+            quiet_libraries()
             table = implicit_rewards(
                 policy,
                 card,
@@ -78,7 +82,13 @@ def score(
         if heaviest:
             order = [("weight", "descending"), ("margin", "ascending"), ("row", "ascending")]
             table = table.sort_by(order)
-        _give(table, card, target)
+        if as_json:
+            _write(table, target)
+            from dpo_ray.report.scores import sums
+
+            give_json({"policy": policy, "out": target, **sums(table, card)})
+        else:
+            _give(table, card, target)
 
 
 def _target(out: str) -> str | Path:
@@ -141,24 +151,19 @@ def _rows(source: str, limit: int | None) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: int(row["row"]))
 
 
-def _quiet() -> None:
-    import warnings
-
-    import transformers
-
-    # peft 0.21 and trl 1.16 ask transformers 5.23 by a deprecated name.
-    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-
-
 def _give(table: "pa.Table", card: "AdapterCard", target: str | Path | None) -> None:
     from dpo_ray.report.scores import print_scores, write_scores
 
     if target == "-":
         write_scores(table, None)
         return
-    print_scores(table, card, SHOWN, Console())
+    print_scores(table, card, SHOWN, results())
+    _write(table, target)
+
+
+def _write(table: "pa.Table", target: str | Path | None) -> None:
+    from dpo_ray.report.scores import write_scores
+
     if isinstance(target, Path):
         write_scores(table, target)
-        Console(stderr=True).print(f"All rows: {target}", markup=False, highlight=False)
+        messages().print(f"All rows: {target}", markup=False, highlight=False, soft_wrap=True)

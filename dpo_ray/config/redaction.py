@@ -48,6 +48,11 @@ def redact_field(name: str, value: Any) -> Any:
 
 
 def _hides(key: object, value: Any) -> bool:
-    """Whole words only: `hf_token` and `apiKey` hide their values, `max_new_tokens` does not."""
+    """Whole words only: `hf_token` and `apiKey` hide their values, `max_new_tokens` does not.
+
+    No secret has a fraction: `max_kl_per_token: 0.7` is a measure.
+    """
+    if isinstance(value, float):
+        return False
     words = {word.lower() for word in _WORD.findall(str(key))}
     return value is not None and bool(words & _SECRET_WORDS)

@@ -10,6 +10,8 @@ COMPLETIONS = "completions.parquet"
 ADAPTER = "adapter"
 MODEL = "model"
 """A whole model, where all weights are trained."""
+ERROR_LOG = "error.log"
+"""The whole traceback of an error that no rule foresaw, or that a rule followed from."""
 HALVED = "out-of-memory"
 """Stands there once memory ran out: the trial goes on with half as many pairs at a time."""
 EVALUATED, RESUME = "step-", "resume-"
@@ -41,7 +43,7 @@ def drop_resume(trial: Path) -> None:
 def clear_trial(trial: Path) -> None:
     """Remove what an earlier life of the trial left."""
     drop_resume(trial)
-    _remove(trial, [f"{EVALUATED}*", ADAPTER, f".{ADAPTER}", MODEL, f".{MODEL}"])
+    _remove(trial, [f"{EVALUATED}*", ADAPTER, f".{ADAPTER}", MODEL, f".{MODEL}", ERROR_LOG])
 
 
 def _remove(trial: Path, patterns: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import compute, csv, parquet
@@ -37,18 +38,32 @@ def print_scores(table: pa.Table, card: AdapterCard, shown: int, console: Consol
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def sums(table: pa.Table, card: AdapterCard) -> dict[str, Any]:
+    """Return what all rows amount to; `right` is the share of pairs, ties count one half."""
+    margin = table["margin"].to_numpy()
+    return {
+        "pairs": len(table),
+        "beta": card.beta,
+        "loss_type": card.loss_type if card.example_weight else None,
+        "right": float(((margin > 0) + 0.5 * (margin == 0)).mean()),
+        "ties": int((margin == 0).sum()),
+        "mean_reward_margin": compute.mean(table["reward_margin"]).as_py(),
+        "mean_margin_nats": float(margin.mean()),
+        "mean_weight": float(table["weight"].to_numpy().mean()),
+    }
+
+
 def summary(table: pa.Table, card: AdapterCard) -> list[str]:
     """Return the sentences below the table."""
-    margin, weight = table["margin"].to_numpy(), table["weight"].to_numpy()
-    right = float(((margin > 0) + 0.5 * (margin == 0)).mean())
-    ties = int((margin == 0).sum())
-    told = f" ({ties:,} ties count one half)" if ties else ""
-    loss = card.loss_type if card.example_weight else "every pair weighs the same"
+    found = sums(table, card)
+    told = f" ({found['ties']:,} ties count one half)" if found["ties"] else ""
+    loss = found["loss_type"] or "every pair weighs the same"
     return [
-        f"{len(table):,} pairs, beta {number(card.beta)} ({loss}): the chosen answer has the "
-        f"higher reward in {right:.1%}{told}",
-        f"mean margin {compute.mean(table['reward_margin']).as_py():+.3f} "
-        f"({float(margin.mean()):+.2f} nats before beta), mean weight {float(weight.mean()):.3f}",
+        f"{found['pairs']:,} pairs, beta {number(card.beta)} ({loss}): the chosen answer has the "
+        f"higher reward in {found['right']:.1%}{told}",
+        f"mean margin {found['mean_reward_margin']:+.3f} "
+        f"({found['mean_margin_nats']:+.2f} nats before beta), "
+        f"mean weight {found['mean_weight']:.3f}",
     ]
 
 

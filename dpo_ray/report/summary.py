@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-import sys
 from math import isnan
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
+from dpo_ray.output import this_python
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
@@ -105,16 +105,9 @@ def ui_command(tracking_uri: str) -> str:
     """The command, or the address, that opens the comparison."""
     if database_file(tracking_uri) is None:
         return redact_text(tracking_uri)
-    mlflow = ["mlflow"] if shutil.which("mlflow") else [_interpreter(), "-m", "mlflow"]
+    mlflow = ["mlflow"] if shutil.which("mlflow") else [this_python(), "-m", "mlflow"]
     command = [*mlflow, "ui", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
     return shlex.join(command)
-
-
-def _interpreter() -> str:
-    """This Python, from here where it lies below: `.venv/bin/python`."""
-    python = Path(sys.executable)
-    below = python.is_relative_to(Path.cwd())
-    return str(python.relative_to(Path.cwd()) if below else python)
 
 
 def _cells(state: SweepState, row: RankedRow, names: list[str], extra: list[str]) -> list[str]:

@@ -65,4 +65,6 @@ def reason_to_end(facts: Facts, budget: BudgetConfig) -> DpoRayError | None:
 
 def fatal_error(outcome: Outcome) -> DpoRayError:
     """Return the error of an outcome that ends the whole sweep."""
-    return FATAL[outcome.fatal or "workers"](outcome.reason)
+    error = FATAL[outcome.fatal or "workers"](outcome.reason)
+    error.trace = outcome.trace
+    return error

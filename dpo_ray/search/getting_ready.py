@@ -40,7 +40,6 @@ def get_ready(
     began = time.time()
     reference = _fine_tuned(inputs, sweep, pool, journal, screen)
     shared = preparation(inputs, sweep, reference)
-    screen.stage("Tokens, reference scores and completions: computed once, or found")
     tokens = prepare(shared, pool, screen, STAGES[:1])
     report = data_report(inputs.pairs.report, shared)
     journal.append(DataChecked(report=report.to_json()))

@@ -27,7 +27,7 @@ class HowFar:
         """
         now = self._clock()
         if self._began is None:
-            self._began, self._first = now, self._share
+            self._began, self._first = now, self.share
         self._done[job.stage] += _size(job)
         counts = [
             f"{stage} {self._done[stage]:,}/{total:,} {UNITS[stage]}"
@@ -36,15 +36,16 @@ class HowFar:
         return ", ".join([*counts, *self._pace(now)])
 
     @property
-    def _share(self) -> float:
+    def share(self) -> float:
+        """The part that is done, 0 to 1."""
         return sum(self._done.values()) / sum(self._total.values())
 
     def _pace(self, now: float) -> list[str]:
-        gone, done = now - (self._began or now), self._share - self._first
-        if gone < 1 or done <= 0 or self._share >= 1:
+        gone, done = now - (self._began or now), self.share - self._first
+        if gone < 1 or done <= 0 or self.share >= 1:
             return []
         rate = done * sum(self._total.values()) / gone
-        left = (1 - self._share) * gone / done
+        left = (1 - self.share) * gone / done
         return [f"{rate:,.0f}/s", f"about {duration(left)} left"]
 
 

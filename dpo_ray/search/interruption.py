@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM: the first asks the sweep to end, the second ends it where it stands."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -9,11 +10,18 @@ from dpo_ray.errors import Interrupted
 from dpo_ray.search.progress import Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAVING = (
+    "{name}: no further trial begins, those at work save where they are and leave; a second one "
+    "ends the sweep at once"
+)
 
 
 @contextmanager
-def interruptible(progress: Progress) -> Iterator[None]:
-    """Handle both signals for the block's length; main thread only.
+def interruptible(
+    progress: Progress, told: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
+    """Handle both signals for the block's length; main thread only. `told` is given a line for
+    the person who sent one.
 
     The first signal is only noted: whoever waits looks at `progress` in between, slots are
     cancelled and every trial gets its end written. An exception out of a handler would pass
@@ -26,6 +34,8 @@ def interruptible(progress: Progress) -> Iterator[None]:
         if progress.signal is not None:
             raise KeyboardInterrupt
         progress.signal = name
+        # In a thread: the screen's lock may be held by whoever was interrupted.
+        threading.Thread(target=told, args=(SAVING.format(name=name),), daemon=True).start()
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

@@ -25,6 +25,12 @@ from dpo_ray.training.jobs import JoinJob, Outcome, Preparation, ShardJob, Stage
 
 STAGES: tuple[tuple[Stage, ...], ...] = (("tokens",), ("scores", "completions"), ("judged",))
 """What may be made at the same time, in the order in which one needs the other."""
+BEGINNINGS: dict[Stage, str] = {
+    "tokens": "tokenizing the pairs",
+    "scores": "scoring the pairs with the reference",
+    "completions": "having the reference answer the {split} prompts, twice",
+    "judged": "judging the reference's answers against its own second ones",
+}
 AnyJob = TypeVar("AnyJob", ShardJob, JoinJob)
 
 
@@ -40,10 +46,11 @@ class Workers(Protocol):
 
 @dataclass
 class Screen:
-    """Where the preparation says what it does: `stage` a new beginning, `progress` how far."""
+    """Where the preparation says what it does: `stage` a new beginning, `progress` how far it is,
+    in words and as a share."""
 
     stage: Callable[[str], None] = lambda _: None
-    progress: Callable[[str], None] = lambda _: None
+    progress: Callable[[str, float], None] = lambda text, share: None
     check: Callable[[], None] = lambda: None
     """Called while it waits; what it raises ends the preparation."""
 
@@ -165,6 +172,9 @@ def _make(
     # Looked up under the lock: whoever held it before may have made them.
     missing = [stage for stage in group if not shared.prepared.entries[stage].is_dir()]
     shards = {stage: _shards(shared, stage) for stage in missing}
+    if missing:
+        begins = " and ".join(BEGINNINGS[stage] for stage in missing)
+        screen.stage((begins[0].upper() + begins[1:]).format(split=shared.prepared.split))
     todo = [
         ShardJob(shared, stage, shard)
         for stage in missing
@@ -173,7 +183,7 @@ def _make(
     how_far = HowFar(todo)
     for job, outcome in workers.run_all(todo, screen.check):
         _refuse_failure(outcome)
-        screen.progress(how_far.step(job))
+        screen.progress(how_far.step(job), how_far.share)
         yield job.stage, outcome
     joins = [JoinJob(shared, stage, tuple(shards[stage])) for stage in missing]
     for join, outcome in workers.run_all(joins, screen.check):
@@ -186,7 +196,11 @@ def _refuse_failure(outcome: Outcome) -> None:
         return
     if outcome.fatal is not None:
         raise fatal_error(outcome)
-    raise PreparationFailed(f"nothing can be trained on: the preparation failed: {outcome.reason}")
+    broken = PreparationFailed(
+        f"nothing can be trained on: the preparation failed: {outcome.reason}"
+    )
+    broken.trace = outcome.trace
+    raise broken
 
 
 def _shards(shared: Preparation, stage: Stage) -> list[Shard]:

@@ -74,10 +74,12 @@ def _refuse_failure(outcome: Outcome) -> None:
         return
     if outcome.fatal is not None:
         raise fatal_error(outcome)
-    raise ReferenceFailed(
+    broken = ReferenceFailed(
         f"the SFT stage {outcome.state.lower()} at step {outcome.step}, so there is no reference "
         f"to train from: {outcome.reason}"
     )
+    broken.trace = outcome.trace
+    raise broken
 
 
 def _journal_again(entry: Path, journal: Journal) -> None:

@@ -55,13 +55,13 @@ def prepare_and_search(
     journal.subscribe(meter)
     screen = replace(screen, check=progress.check)
     with (
-        interruptible(progress),
+        interruptible(progress, screen.stage),
         tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,
     ):
         joins = joins_a_cluster(plan.sweep.cluster.address)
         screen.stage("Joining the Ray cluster" if joins else "Starting Ray")
         # Signals twice: Ray takes SIGTERM for itself when it connects.
-        with ray_session(plan.sweep.cluster.address), interruptible(progress):
+        with ray_session(plan.sweep.cluster.address), interruptible(progress, screen.stage):
             try:
                 settle(journal, past, rung_book(plan.sweep, plan.trials, past))
                 with (

@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from dpo_ray.cluster.verbosity import is_verbose
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.plan import Proposal
@@ -60,7 +61,8 @@ class StudySearch(Searcher):
         """`first`: what runs before the sampler is asked; `past`: what the journal has already;
         `may_start`: asked before each new trial, False ends the search."""
         super().__init__()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        level = optuna.logging.INFO if is_verbose() else optuna.logging.WARNING
+        optuna.logging.set_verbosity(level)
         self._search, self._space, self._objectives = search, space, objectives
         self._may_start = may_start
         self.study = optuna.create_study(directions=[each["direction"] for each in objectives])

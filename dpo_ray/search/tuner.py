@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 from ray.tune.stopper import Stopper
 
+from dpo_ray.cluster.verbosity import is_verbose
 from dpo_ray.plan import Plan
 from dpo_ray.search.meter import Meter
 from dpo_ray.search.past import over
@@ -84,7 +85,8 @@ def run_search(parts: SearchParts) -> None:
         DpoRayError: the search ended before its last trial; the kind says why.
     """
     os.environ.update(ENVIRONMENT)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    if not is_verbose():
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     past = fold(read_journal(parts.journal.path))
     if over(past) >= parts.plan.trials:
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 
+from dpo_ray.cluster.verbosity import is_verbose
 from dpo_ray.ranks import Ranks
 from dpo_ray.slots.members import this_process
 from dpo_ray.training.jobs import Handed, Outcome, Texts, Verdict
@@ -54,9 +55,10 @@ def work_for_slot(config: dict[str, Any]) -> None:
     from dpo_ray.training.loop import work
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("datasets").setLevel(logging.ERROR)
+    if not is_verbose():
+        transformers.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        logging.getLogger("datasets").setLevel(logging.ERROR)
     # Ray rounds down, and 1.9 CPUs would be one thread.
     torch.set_num_threads(math.ceil(ray.get_runtime_context().get_assigned_resources()["CPU"]))
     context = ray.train.get_context()

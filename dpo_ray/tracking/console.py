@@ -1,22 +1,23 @@
 """What the person at the terminal sees while a sweep runs."""
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import IO, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from dpo_ray.output import console_of
 from dpo_ray.tracking.console_lines import line
-from dpo_ray.tracking.console_table import progress_line, table
+from dpo_ray.tracking.console_table import bar, progress_line, table
+from dpo_ray.tracking.failures import Failures
 from dpo_ray.tracking.records import (
     AnyRecord,
     Confirmed,
@@ -29,10 +30,14 @@ from dpo_ray.tracking.records import (
 )
 from dpo_ray.tracking.sft_lines import sft_progress
 from dpo_ray.tracking.state import SweepState
+from dpo_ray.tracking.wording import duration
 
 _WIDE = 110
 """Columns from which there is room for progress bars and reasons."""
-_PROGRESS_S = 10.0
+_PROGRESS_S, _RARER = 10.0, 0.2
+"""Without a terminal a stage says how far it is every ten seconds, of a long one after each fifth
+of the time it has taken."""
+_BAR = 20
 _SHARE = 0.05
 """Of the time, at most so much goes into drawing: a picture of thousands of trials is dear."""
 _AROUND = 7
@@ -40,17 +45,11 @@ _AROUND = 7
 _log = logging.getLogger(__name__)
 
 
-class _LastingConsole(Console):
-    """rich ends the process when a pipe's reader is gone; a sweep goes on without its reader."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        with suppress(Exception):  # else the interpreter's last flush fails, and sets exit code 120
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
-
-
 class SweepConsole:
     """A live table on a terminal, plain lines with the time anywhere else.
+
+    `live=False` has plain lines on a terminal, too: whatever else prints would tear the table.
+    `leaves` has the last table stay, for where no summary follows it on this screen.
 
     A listener for `Journal.subscribe`, and a context manager around the sweep. Nothing it does
     can raise into the sweep: a closed pipe or a strange terminal costs the picture only.
@@ -62,17 +61,20 @@ class SweepConsole:
         total_trials: int,
         stream: IO[str],
         clock: Callable[[], float] = time.time,
+        live: bool = True,
+        leaves: bool = False,
     ) -> None:
         self._name, self._total, self._clock = plan_name, total_trials, clock
-        self._console = _LastingConsole(file=stream)
-        self._state = SweepState()
+        self._console = console_of(stream)
+        self._state, self._failures = SweepState(), Failures()
         self._lock = threading.Lock()
-        self._stage = ""
-        self._progress_said = clock()
+        self._stage, self._share = "", None
+        self._stage_began = self._progress_said = clock()
         self._turning = Spinner("dots", style="cyan")
         self._drawn: RenderableType = ""
         self._draw_again = 0.0
-        self._live = self._make_live()
+        self._live = self._make_live() if live else None
+        self._leaves = leaves
 
     def __enter__(self) -> Self:
         if self._live:
@@ -88,7 +90,8 @@ class SweepConsole:
     ) -> None:
         if self._live:
             # The summary shows the table again, but only a sweep that ended has a summary.
-            self._live.transient = kind is None and self._state.ended is not None
+            ended = kind is None and self._state.ended is not None
+            self._live.transient = ended and not self._leaves
             self._draw_again = 0.0  # the last picture is one of the end
             with suppress(Exception):
                 self._live.stop()
@@ -99,13 +102,20 @@ class SweepConsole:
             with self._lock:
                 self._state.apply(record)
                 text = line(self._state, record, self._total)
+                below = self._below(record)
             if isinstance(record, ReferenceMetrics) and not self._is_due(record.time):
                 return
             # Printed without the lock, which the refreshing thread takes inside rich's own.
             if text and (self._live is None or _stays(record)):
-                self._print(text, record.time, block=isinstance(record, DataChecked))
+                self._print(text, record.time, below, block=isinstance(record, DataChecked))
         except Exception:
             _log.debug("the console could not show %s", record.kind, exc_info=True)
+
+    def _below(self, record: AnyRecord) -> list[str]:
+        """What a failure's line has below it: its cause, once."""
+        if isinstance(record, TrialEnded) and record.state == "FAILED":
+            return self._failures.lines(self._state.row(record.trial))
+        return self._failures.sums() if isinstance(record, SweepEnded) else []
 
     def catch_up(self, records: Iterable[AnyRecord]) -> None:
         """Take in what an earlier process has journaled, without a word about each."""
@@ -115,26 +125,30 @@ class SweepConsole:
 
     def stage(self, text: str) -> None:
         """Say what begins now: `Starting Ray ...`."""
-        self._stage = text
+        self._stage, self._share, self._stage_began = text, None, self._clock()
         with suppress(Exception):
             self._print(text, self._clock())
 
-    def progress(self, text: str) -> None:
-        """Say how far the stage is: beside the spinner, or as a line every ten seconds."""
-        self._stage, now = text, self._clock()
+    def progress(self, text: str, share: float) -> None:
+        """Say how far the stage is: as a bar, or as a line now and then."""
+        self._stage, self._share, now = text, share, self._clock()
         if self._live is None and self._is_due(now):
             with suppress(Exception):
                 self._print(text, now)
 
     def _is_due(self, now: float) -> bool:
-        """Whether it is time again to say how far something is."""
-        due = now - self._progress_said >= _PROGRESS_S
+        """Whether it is time again to say how far something is: the longer it takes, the rarer."""
+        every = max(_PROGRESS_S, _RARER * (now - self._stage_began))
+        due = now - self._progress_said >= every
         self._progress_said = now if due else self._progress_said
         return due
 
-    def _print(self, text: str, when: float, block: bool = False) -> None:
+    def _print(
+        self, text: str, when: float, below: Sequence[str] = (), block: bool = False
+    ) -> None:
         stamp = datetime.fromtimestamp(when).strftime("%Y-%m-%d %H:%M:%S")
         shown = text if block else text.replace("\n", " ")
+        shown += "".join(f"\n    {each}" for each in below)
         style = "dim" if self._live else None
         self._console.print(
             f"{stamp} {shown}", style=style, markup=False, highlight=False, soft_wrap=True
@@ -164,9 +178,17 @@ class SweepConsole:
         if sft is not None and sft.status == "RUNNING":
             return self._spinner(sft_progress(sft, now))
         if not self._state.trials:
-            return self._spinner(self._stage or self._name)
-        grid = table(self._state, max(height - _AROUND, 4), width >= _WIDE, now)
-        return Group(grid, self._spinner(progress_line(self._state, self._total, now)))
+            return self._spinner(self._so_far(now))
+        wide = width >= _WIDE
+        grid = table(self._state, max(height - _AROUND, 4), wide, now)
+        return Group(grid, self._spinner(progress_line(self._state, self._total, now, wide)))
+
+    def _so_far(self, now: float) -> str:
+        """The stage with a bar where its end is known, else with the time since it began."""
+        if self._share is not None:
+            return f"{bar(self._share, 1.0, _BAR)} {self._share:4.0%} {self._stage}"
+        gone = now - self._stage_began
+        return f"{self._stage or self._name}{f', {duration(gone)}' if gone >= 1 else ''}"
 
     def _spinner(self, text: str) -> RenderableType:
         """It turns as long as this process lives, so a quiet sweep is not taken for a hung one."""

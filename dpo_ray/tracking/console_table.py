@@ -72,8 +72,11 @@ def _by_number(trials: list[TrialRow]) -> list[TrialRow]:
     return sorted(trials, key=lambda row: row.number)
 
 
-def progress_line(state: SweepState, total: int, now: float) -> str:
-    """`5/12 trials ended, 4.1 trials/min, 1 min 13 s gone, about 1 min 45 s left`."""
+def progress_line(state: SweepState, total: int, now: float, wide: bool = False) -> str:
+    """`5/12 trials ended, 4.1 trials/min, 1 min 13 s gone, about 1 min 45 s left`.
+
+    Where it is `wide`, behind a bar of all that is done.
+    """
     confirms = state.confirmation is not None
     so_far = confirmation_progress(state, now) if confirms else progress(state, total, now)
     what = "confirmation trials" if confirms else "trials"
@@ -83,7 +86,8 @@ def progress_line(state: SweepState, total: int, now: float) -> str:
     parts.append(f"{duration(so_far.elapsed_s)} gone")
     if so_far.left:
         parts.append(so_far.left)
-    return ", ".join(parts)
+    before = f"{bar(so_far.share, 1.0, 2 * _BAR)} " if wide else ""
+    return before + ", ".join(parts)
 
 
 def _searched(state: SweepState) -> list[str]:
@@ -107,10 +111,10 @@ def _cells(
     ]
 
 
-def bar(step: int, total: int) -> str:
-    """Eight cells, filled as far as the trial has come."""
-    filled = round(_BAR * min(step / max(total, 1), 1.0))
-    return "━" * filled + "╌" * (_BAR - filled)
+def bar(step: float, total: float, cells: int = _BAR) -> str:
+    """Some cells, filled as far as it has come."""
+    filled = round(cells * min(step / (total or 1), 1.0))
+    return "━" * filled + "╌" * (cells - filled)
 
 
 def _numbers(metrics: Metrics, wide: bool) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dpo_ray.config.redaction import HIDDEN
 from dpo_ray.errors import ChangedSweep, ConfigError
 from dpo_ray.plan import Plan
 from dpo_ray.tracking.journal import read_journal
@@ -137,6 +138,8 @@ def _changes(
     if path in free or key not in before or key not in now or before[key] == now[key]:
         return
     one, two = before[key], now[key]
+    if HIDDEN in (one, two):
+        return  # what was written before is not known
     if isinstance(one, Mapping) and isinstance(two, Mapping):
         for name in sorted({*one, *two}):
             yield from _changes(f"{path}.{name}", one, two, free)

@@ -21,6 +21,8 @@ class Progress:
     per_minute: float | None
     remaining_s: float | None
     then: str = ""
+    share: float = 0.0
+    """Of all that is to be done, half-done trials as halves."""
 
     @property
     def left(self) -> str:
@@ -38,14 +40,16 @@ def progress(state: SweepState, total: int, now: float) -> Progress:
     running = [row for row in state.running if row.confirms is None]
     ended = len(state.trials) - len(running) - life.waiting
     here = ended - life.ended_before
-    done = here + sum(row.step / max(row.total_steps, 1) for row in running)
+    begun = sum(row.step / max(row.total_steps, 1) for row in running)
+    done = here + begun
     searching = 0.0 if life.first_trial is None else max(now - life.first_trial, 0.0)
     per_minute = 60 * here / searching if here and searching else None
     left = total - life.ended_before - done
     remaining = searching * left / done if done >= 0.25 and left > 0 else None
     elapsed = max(now - life.began, 0.0)
     then = "to the confirmation" if state.confirms else "left"
-    return Progress(ended, total, elapsed, per_minute, remaining, then)
+    share = min((ended + begun) / max(total, 1), 1.0)
+    return Progress(ended, total, elapsed, per_minute, remaining, then, share)
 
 
 def confirmation_progress(state: SweepState, now: float) -> Progress:
@@ -67,6 +71,7 @@ def confirmation_progress(state: SweepState, now: float) -> Progress:
         per_minute=60 * ended / gone if ended and gone else None,
         remaining_s=gone * (1 - share) / share if 0.05 <= share < 1 else None,
         then="left",
+        share=min((before + done) / whole, 1.0),
     )
 
 

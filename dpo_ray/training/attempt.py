@@ -2,9 +2,13 @@
 
 import os
 import time
+import traceback
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from dpo_ray.data.trial_files import ERROR_LOG
 from dpo_ray.errors import JudgingFailed, ReferenceMismatch
 from dpo_ray.evaluation.logps import collator_for
 from dpo_ray.reference.model import autocast
@@ -63,10 +67,13 @@ def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
             ranks=tuple(desk.ranks.collect([RankEnd(os.getpid(), callback.step)])),
         )
     except AGREED as error:
+        if error.__cause__ is not None:
+            keep_traceback(job.folder, error)
         return _failure(job, error, callback.step, began)
     except Exception as error:
         if ran_out(error):
             return None
+        keep_traceback(job.folder, error)
         if desk.ranks.world > 1:
             raise  # the other ranks may be in a collective: only a new group is safe
         desk.forget_model()
@@ -184,6 +191,20 @@ def _reason_of(job: TrialJob, error: Exception) -> str:
     if isinstance(error, TimedOut):
         return f"timeout: not done after {job.trial_s or 0:g} s"
     return str(error) if isinstance(error, AGREED) else describe(error)
+
+
+def keep_traceback(folder: Path, error: BaseException) -> None:
+    """Write the whole traceback into a trial's folder; of several ranks the last one's stays."""
+    with suppress(OSError):  # a full disk may be the very error
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f".{ERROR_LOG}.{os.getpid()}"
+        part.write_text(full_traceback(error))
+        part.replace(folder / ERROR_LOG)
+
+
+def full_traceback(error: BaseException) -> str:
+    """Return all of it, with the errors that led to it."""
+    return "".join(traceback.format_exception(error))
 
 
 def describe(error: BaseException) -> str:

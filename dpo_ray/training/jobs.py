@@ -191,6 +191,8 @@ class Outcome:
     ranks: tuple[RankEnd, ...] = ()
     forwards: int = 0
     """Batches of dataset pairs the reference was run on, over all ranks."""
+    trace: str = ""
+    """The traceback of a preparation or an SFT that broke; a trial's lies in its folder."""
 
 
 class Mailbox(Protocol):

@@ -14,7 +14,7 @@ from dpo_ray.reference.model import autocast
 from dpo_ray.reference.scores import join_scores, write_score_shard
 from dpo_ray.reference.token_report import Dropping
 from dpo_ray.reference.tokens import join_tokens, write_token_shard
-from dpo_ray.training.attempt import describe
+from dpo_ray.training.attempt import describe, full_traceback
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.jobs import Fatal, JoinJob, Outcome, Preparation, ShardJob
 
@@ -26,11 +26,12 @@ def run_preparation(job: ShardJob | JoinJob, desk: Desk) -> Outcome:
         forwards = do_shard(job, desk) if isinstance(job, ShardJob) else _join(job, desk)
     except DpoRayError as error:
         fatal: Fatal = "judges" if isinstance(error, JudgingFailed) else "data"
-        return Outcome("FAILED", str(error), fatal=fatal)
+        trace = "" if error.__cause__ is None else full_traceback(error)
+        return Outcome("FAILED", str(error), fatal=fatal, trace=trace)
     except Exception as error:
         if desk.ranks.world > 1:
             raise  # the other ranks may be in a collective: only a new group is safe
-        return Outcome("FAILED", describe(error))
+        return Outcome("FAILED", describe(error), trace=full_traceback(error))
     seconds = time.time() - began
     return Outcome("COMPLETED", "prepared", seconds=seconds, forwards=forwards)
 

@@ -16,7 +16,7 @@ from dpo_ray.data.reading import quiet_datasets
 from dpo_ray.errors import DataError, DpoRayError
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer
-from dpo_ray.training.attempt import describe
+from dpo_ray.training.attempt import describe, full_traceback
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, SftJob
 from dpo_ray.training.refusals import NonFinite
@@ -54,7 +54,8 @@ def run_sft(job: SftJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
     except Exception as error:
         if desk.ranks.world > 1:
             raise  # the other ranks may be in a collective: only a new group is safe
-        return Outcome("FAILED", describe(error), callback.step, _since(began))
+        reason, trace = describe(error), full_traceback(error)
+        return Outcome("FAILED", reason, callback.step, _since(began), trace=trace)
     finally:
         if trainer is not None:
             let_go(trainer)

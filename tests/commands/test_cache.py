@@ -1,5 +1,6 @@
 """`dpo-ray cache` lists and prunes, and keeps what a live sweep uses."""
 
+import json
 import os
 import time
 
@@ -68,6 +69,15 @@ def test_pruning_keeps_what_a_live_sweep_uses(store, live):
 def test_pruning_by_size_takes_the_longest_unused(store):
     cache(store, "--max-gb", "0.003", "--prune")
     assert left(store) == ["rows-new"]
+
+
+def test_machines_see_what_would_go_and_what_went(store, live):
+    facts = json.loads(cache(store, "--older-than", "14", "--json"))
+    goes = {each["name"]: each["goes"] for each in facts["entries"]}
+    assert goes == {"rows-new": False, "scores-used": False, "tokens-old": True}
+    assert (facts["bytes"], facts["removed"]) == (6_000_000, [])
+    facts = json.loads(cache(store, "--older-than", "14", "--prune", "--json"))
+    assert (facts["removed"], facts["freed_bytes"]) == (["tokens-old"], 2_000_000)
 
 
 def test_a_store_without_a_cache_is_empty(tmp_path):

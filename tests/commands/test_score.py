@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from dpo_ray.cli import app
 from dpo_ray.data.adapter_card import AdapterCard, write_card
 from dpo_ray.reference.model import load_model, load_tokenizer, model_folder
+from tests.commands.test_page import listed
 
 BETA = 0.2
 PAIRS = [
@@ -129,6 +130,17 @@ def test_the_screen_shows_the_heaviest_first_and_what_it_amounts_to(adapter, pai
     assert "(1 ties count one half)" in done.stdout
 
 
+def test_machines_get_the_sums(adapter, pairs, tmp_path):
+    done = score(adapter, pairs, "--json", "--out", tmp_path / "rows.csv")
+    facts = json.loads(done.stdout)
+    assert facts.keys() == listed("dpo-ray score --json")
+    margins = [chosen - rejected for chosen, rejected in by_hand(adapter)]
+    assert facts["mean_reward_margin"] == pytest.approx(sum(margins) / 3, abs=1e-5)
+    assert facts["right"] == pytest.approx(((margins[0] > 0) + (margins[1] > 0) + 0.5) / 3)
+    assert (facts["pairs"], facts["ties"], facts["beta"]) == (3, 1, BETA)
+    assert (tmp_path / "rows.csv").is_file()
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 def test_files_hold_every_row_and_only_whole_files_appear(adapter, pairs, tmp_path, suffix):
     target = tmp_path / f"scores.{suffix}"
@@ -147,6 +159,7 @@ def test_files_hold_every_row_and_only_whole_files_appear(adapter, pairs, tmp_pa
     [
         (("/no/such/trial", "x.jsonl"), "/no/such/trial is neither an adapter nor a model"),
         (("ADAPTER", "no.jsonl"), "no.jsonl"),
+        (("ADAPTER", "PAIRS", "--out", "-", "--json"), "stdout has room for one"),
         (("ADAPTER", "PAIRS", "--out", "x.txt"), "must end with .parquet, .csv or .jsonl"),
         (("ADAPTER", "PAIRS", "--out", "/no/x.csv"), "there is no folder /no"),
         (("ADAPTER", "PAIRS", "--reference", "/gone"), "the reference /gone is not there"),

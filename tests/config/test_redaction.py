@@ -21,6 +21,12 @@ def test_words_that_only_look_alike_pass(key):
     assert redact({key: 40}) == {key: 40}
 
 
+def test_a_measure_is_no_secret():
+    limits = {"max_kl_per_token": 0.7, "eval/logratio_margin_per_token": -0.1}
+    assert redact(limits) == limits
+    assert redact({"pin_token": 1234}) == {"pin_token": "***"}
+
+
 def test_an_unset_secret_is_shown_as_unset():
     assert redact({"token": None}) == {"token": None}
 

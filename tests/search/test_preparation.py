@@ -76,13 +76,20 @@ def test_a_preparation_that_was_cut_off_goes_on_with_the_shards_that_are_missing
     assert finished
     assert not shared.prepared.scores.exists()
 
-    workers, said = Counting(), []
-    done = prepare(shared, workers, Screen(progress=said.append))
+    workers, said, shares = Counting(), [], []
+
+    def note(text, share):
+        said.append(text)
+        shares.append(share)
+
+    done = prepare(shared, workers, Screen(progress=note))
     redone = [job.shard.name for job in workers.done if hasattr(job, "shard")]
     assert not set(redone) & set(finished)
     assert done.forwards < whole[1].forwards
     assert scored(shared) == scored(whole[0])
     assert said[-1].startswith("scores ")
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
     assert not parts_of(shared.prepared.scores).exists()
 
 

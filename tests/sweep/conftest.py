@@ -18,7 +18,7 @@ FIRST = [sys.executable, "-m", "dpo_ray.sweep"]
 
 @dataclass
 class Command:
-    """A finished `python -m dpo_ray.sweep`."""
+    """A finished `python -m dpo_ray.sweep`: its results on `screen`, all else in `errors`."""
 
     code: int
     screen: str

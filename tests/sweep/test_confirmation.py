@@ -26,7 +26,7 @@ def test_a_sweep_ends_with_a_verdict_on_fresh_seeds_and_unseen_prompts(run, stor
     assert set(state.confirmed) == set(range(len(planned.candidates)))
     assert state.verdict.verdict in done.screen
     assert "Confirmed on 2 fresh seeds and 24 unseen prompts" in done.screen
-    assert "6/6 confirmation trials done" in done.screen
+    assert "6/6 confirmation trials done" in done.errors
 
     client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db")
     experiment = client.get_experiment_by_name("dpo-ray").experiment_id

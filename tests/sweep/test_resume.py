@@ -89,7 +89,7 @@ def test_a_killed_drivers_sweep_loses_nothing_and_leaves_nothing(store, alone, m
         assert sorted(steps) == list(range(1, row.step + 1)), "a step is missing"
     assert any(r.kind == "trial_resumed" and r.step > 0 for r in records)
     runs_are_whole(store, state, name)
-    assert "goes on: " in last.stdout
+    assert "goes on: " in last.stderr
     assert not psutil.wait_procs(agents, timeout=AGENTS_GONE_S)[1]
 
 

@@ -71,7 +71,8 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, s
 
     again = run("shipped", small=False)
     assert again.code == 0
-    assert "finished" in again.screen
+    assert "finished" in again.errors
+    assert "Adapter:" in again.screen
 
 
 @pytest.mark.skipif(not REAL_PAIRS, reason="DPO_RAY_REAL_PAIRS names no file of real pairs")
@@ -87,7 +88,7 @@ def test_real_conversations_are_checked_counted_and_swept(run):
     assert rows["read"] == rows["kept"] + dropped == 300
     assert [row.status for row in done.state.trials.values()] == ["COMPLETED", "COMPLETED"]
     report = DataReport.model_validate(done.state.data.report)
-    assert "\n".join(data_lines(report)) in done.screen
+    assert "\n".join(data_lines(report)) in done.errors
 
 
 def test_failing_trials_end_a_sweep_and_the_next_one_reuses_what_was_prepared(run):

@@ -168,6 +168,11 @@ def test_a_key_that_an_older_version_did_not_know_is_no_change(planned):
     refuse_changes(began_with(planned), now)
 
 
+def test_a_value_that_a_journal_has_starred_out_is_not_compared(planned):
+    before = began_with(planned, sweep__training={"max_kl_per_token": "***"})
+    refuse_changes(before, plan_of(sweep__training={"max_kl_per_token": 0.7}))
+
+
 def test_other_rows_are_refused_by_their_hash():
     refuse_other_content("nightly", {"data": "a"}, {"data": "a", "model": "b"})
     with pytest.raises(ChangedSweep, match=r"data: a, now c"):

@@ -1,0 +1,105 @@
+"""Where a verb's words go: results to stdout, for people or machines; messages to stderr."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dpo_ray.config.redaction import redact
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="The result as one JSON object, for machines.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Let Ray, Optuna, transformers and MLflow speak, too.")
+]
+PIPED = 120
+"""Columns of a file or pipe, which has no width of its own."""
+
+
+class LastingConsole(Console):
+    """rich ends the process when a pipe's reader is gone; a verb goes on without its reader."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from here on, and let the interpreter's own last flush succeed."""
+        self.quiet = True
+        with suppress(Exception):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a sweep speaks: what it found goes to `results`, all else to `messages`."""
+
+    results: Console
+    messages: Console
+    as_json: bool = False
+    verbose: bool = False
+    again: str = ""
+    """The command that goes on with it."""
+
+
+def results() -> Console:
+    """The console of what was asked for."""
+    return console_of(sys.stdout)
+
+
+def messages() -> Console:
+    """The console of what the person should know meanwhile."""
+    return console_of(sys.stderr)
+
+
+def console_of(stream: IO[str]) -> Console:
+    """Return a console as wide as its terminal; COLUMNS says another width, a pipe has 120."""
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPED
+    return LastingConsole(file=stream, width=width, emoji=False)
+
+
+def same_command(arguments: Sequence[str], python: str) -> str:
+    """Return the command that is running as it can be pasted; it goes on with the same sweep.
+
+    `arguments` as in `sys.argv`. What --trials +N has added once stays asked for, so it is left
+    out.
+    """
+    program, *rest = arguments
+    own = [python, "-m", "dpo_ray.sweep"] if Path(program).name == "sweep.py" else [program]
+    kept, words = [], iter(rest)
+    for word in words:
+        if word == "--trials" and (number := next(words, "")).startswith("+"):
+            continue
+        if word == "--trials":
+            kept += [word, number]
+        elif not word.startswith("--trials=+"):
+            kept.append(word)
+    return shlex.join([*own, *kept])
+
+
+def this_python() -> str:
+    """This Python, from here where it lies below: `.venv/bin/python`."""
+    python = Path(sys.executable)
+    below = python.is_relative_to(Path.cwd())
+    return str(python.relative_to(Path.cwd()) if below else python)
+
+
+def give_json(facts: dict[str, Any]) -> None:
+    """Print a result as JSON, without secrets; a number that is none is null."""
+    text = json.dumps(_plain(redact(facts)), indent=2, ensure_ascii=False)
+    results().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return str(value) if isinstance(value, Path) else value

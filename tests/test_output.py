@@ -1,0 +1,76 @@
+"""What a verb says goes where it belongs, at any width, to any reader."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dpo_ray.output import PIPED, console_of, give_json, same_command
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_pipe_is_wide_enough_and_a_terminal_has_its_own_width(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert console_of(io.StringIO()).width == PIPED
+    monkeypatch.setenv("COLUMNS", "72")
+    assert console_of(io.StringIO()).width == 72
+
+
+def test_no_escape_reaches_a_pipe_and_no_colour_who_wants_none(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    piped, coloured, plain = io.StringIO(), Terminal(), Terminal()
+    console_of(piped).print("x", style="bold red")
+    console_of(coloured).print("x", style="red")
+    monkeypatch.setenv("NO_COLOR", "1")
+    console_of(plain).print("x", style="red")
+    assert piped.getvalue() == "x\n"
+    assert "\x1b[31m" in coloured.getvalue()
+    assert "\x1b" not in plain.getvalue()
+
+
+def test_json_is_whole_without_secrets_and_without_numbers_that_are_none(capsys):
+    facts = {"uri": "http://bob:pw@host", "kl": float("nan"), "top": float("inf"), "api_key": "x"}
+    give_json({**facts, "text": ":key: [red]" + "long " * 60, "max_kl_per_token": 0.7})
+    found = json.loads(capsys.readouterr().out)
+    assert found["uri"] == "http://***@host"
+    assert (found["kl"], found["top"], found["api_key"]) == (None, None, "***")
+    assert found["text"].startswith(":key: [red]long")
+    assert found["max_kl_per_token"] == 0.7
+
+
+def test_a_reader_that_leaves_is_no_error():
+    code = "from dpo_ray.output import results\nfor n in range(9999): results().print(n)"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    writer.stdout.readline()
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    writer.stderr.close()
+    assert writer.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("ran", "again"),
+    [
+        ("dpo-ray sweep a.yaml --name x", "dpo-ray sweep a.yaml --name x"),
+        ("/w/dpo_ray/sweep.py a.yaml", "bin/python -m dpo_ray.sweep a.yaml"),
+        ("dpo-ray sweep a.yaml --trials +4 --json", "dpo-ray sweep a.yaml --json"),
+        ("dpo-ray sweep a.yaml --trials=+4", "dpo-ray sweep a.yaml"),
+        ("dpo-ray sweep a.yaml --trials 24", "dpo-ray sweep a.yaml --trials 24"),
+    ],
+)
+def test_the_command_that_goes_on_adds_no_trials_a_second_time(ran, again):
+    assert same_command(ran.split(), "bin/python") == again
+
+
+def test_the_command_that_goes_on_can_be_pasted():
+    command = same_command(["dpo-ray", "sweep", "my space.yaml"], "python")
+    assert command == "dpo-ray sweep 'my space.yaml'"
