@@ -2,7 +2,7 @@
 
 import typer
 
-from dpo_ray.commands import cache, check, doctor, export, score, ui
+from dpo_ray.commands import cache, check, doctor, export, report, score, ui
 from dpo_ray.sweep import HELP as SWEEP_HELP
 from dpo_ray.sweep import sweep
 
@@ -11,6 +11,7 @@ HELP = "Find the beta, learning rate and LoRA rank your preference data wants."
 app = typer.Typer(help=HELP, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("sweep", help=SWEEP_HELP)(sweep)
 app.command("check", help=check.HELP)(check.check)
+app.command("report", help=report.HELP)(report.report)
 app.command("export", help=export.HELP)(export.export)
 app.command("score", help=score.HELP)(score.score)
 app.command("cache", help=cache.HELP)(cache.cache)

@@ -5,8 +5,10 @@ import socket
 import sys
 from contextlib import redirect_stdout
 from importlib.metadata import version
+from pathlib import Path
 
 from dpo_ray.cluster.lock import sweep_lock
+from dpo_ray.config.redaction import redact_command
 from dpo_ray.data.trial_files import ERROR_LOG
 from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
 from dpo_ray.output import Voice, give_json, say
@@ -33,6 +35,8 @@ from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.tracking.tracebacks import essence
 
 LIBRARIES = ("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna")
+PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"]}
+"""Entry points by the name of their file."""
 MIRROR_S = 120.0
 
 
@@ -146,7 +150,14 @@ def _first_line(plan: Plan) -> SweepPlanned:
         host=socket.gethostname(),
         pid=os.getpid(),
         versions={library: version(library) for library in LIBRARIES},
+        command=_typed(sys.argv),
     )
+
+
+def _typed(words: list[str]) -> list[str]:
+    """Return what was typed; nothing where another program runs the sweep."""
+    program = PROGRAMS.get(Path(words[0]).name)
+    return [] if program is None else [*program, *redact_command(words[1:])]
 
 
 def _goes_on(plan: Plan) -> SweepResumed:

@@ -16,7 +16,7 @@ from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import verdict
-from dpo_ray.tracking.earlier import OVERVIEW
+from dpo_ray.tracking.earlier import OVERVIEW, REPORT
 from dpo_ray.tracking.foretelling import foretelling_sentence
 from dpo_ray.tracking.mlflow_server import database_file
 from dpo_ray.tracking.objective import objective_value
@@ -188,6 +188,9 @@ def _places(
         others = sum(each.path.endswith(".png") for each in state.artifacts) - 1
         more = f" (and {others} more, in MLflow under figures)" if others else ""
         places.append(f"Figure:   {overview}{more}")
+    report = state.own_file(REPORT)
+    if report is not None:
+        places.append(f"Report:   {report}")
     places.append(f"Compare:  {ui_command(uri)}")
     if experiment is not None:
         host = "http://127.0.0.1:5000" if database_file(uri) else redact_text(uri).rstrip("/")

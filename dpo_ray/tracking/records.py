@@ -48,6 +48,8 @@ class SweepPlanned(Record):
     host: str
     pid: int
     versions: dict[str, str]
+    command: list[str] = []
+    """As it was typed, word by word, without secrets; empty where nobody typed it."""
 
 
 class SweepResumed(Record):
