@@ -2,7 +2,7 @@
 
 import typer
 
-from dpo_ray.commands import cache, check, doctor, export, report, score, ui
+from dpo_ray.commands import cache, check, doctor, export, promote, report, score, sync, ui
 from dpo_ray.sweep import HELP as SWEEP_HELP
 from dpo_ray.sweep import sweep
 
@@ -14,6 +14,8 @@ app.command("check", help=check.HELP)(check.check)
 app.command("report", help=report.HELP)(report.report)
 app.command("export", help=export.HELP)(export.export)
 app.command("score", help=score.HELP)(score.score)
+app.command("promote", help=promote.HELP)(promote.promote)
+app.command("sync", help=sync.HELP)(sync.sync)
 app.command("cache", help=cache.HELP)(cache.cache)
 app.command("ui", help=ui.HELP)(ui.ui)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)

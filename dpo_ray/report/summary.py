@@ -18,6 +18,7 @@ from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.earlier import OVERVIEW, REPORT
 from dpo_ray.tracking.foretelling import foretelling_sentence
+from dpo_ray.tracking.mlflow_links import address
 from dpo_ray.tracking.mlflow_server import database_file
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
@@ -33,9 +34,12 @@ def print_summary(
     console: Console,
     state: SweepState,
     tracking_uri: str,
-    experiment_id: str | None = None,
+    view: str | None = None,
 ) -> None:
-    """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short."""
+    """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short.
+
+    `view`: MLflow's page that compares the trials, from `#` on.
+    """
     rows = rank(state)
     console.print()
     console.print(ranking_table(state, rows, wide=console.width >= WIDE))
@@ -45,7 +49,7 @@ def print_summary(
         console.print(confirmed)
     console.print()
     sentences = [*_best(state, rows), *verdict(state, rows), counts(state), *_told(state)]
-    for text in [*sentences, *_places(state, rows, tracking_uri, experiment_id)]:
+    for text in [*sentences, *_places(state, rows, tracking_uri, view)]:
         say(console, text)
 
 
@@ -177,9 +181,7 @@ def _saved(best: RankedRow, trial: TrialRow) -> dict[str, str | None]:
     return {"Adapter:  ": str(checkpoint_folder(Path(trial.folder), best.step) / ADAPTER)}
 
 
-def _places(
-    state: SweepState, rows: list[RankedRow], uri: str, experiment: str | None
-) -> list[str]:
+def _places(state: SweepState, rows: list[RankedRow], uri: str, view: str | None) -> list[str]:
     best = recommended(state, rows)
     saved = {} if best is None or best.trial is None else _saved(best, best.trial)
     places = [f"{label}{folder}" for label, folder in saved.items() if folder]
@@ -192,8 +194,6 @@ def _places(
     if report is not None:
         places.append(f"Report:   {report}")
     places.append(f"Compare:  {ui_command(uri)}")
-    if experiment is not None:
-        host = "http://127.0.0.1:5000" if database_file(uri) else redact_text(uri).rstrip("/")
-        table = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
-        places.append(f"          then open {host}/{table}")
+    if view is not None:
+        places.append(f"          then open {address(uri, view)}")
     return places

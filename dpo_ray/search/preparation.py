@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.data.cache import folder_digest
 from dpo_ray.data.prepared import (
     evaluation_prompts,
     missing_shards,
@@ -126,6 +127,7 @@ def prepared_record(
         hashes={
             "data": report.rows.digest,
             "rows": shared.rows.name,
+            "weights": folder_digest(shared.model.folder),
             **{stage: entry.name for stage, entry in entries.items()},
             **_unseen_entries(unseen),
             **_model_entry(shared),

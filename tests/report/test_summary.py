@@ -69,9 +69,10 @@ def test_a_server_is_opened_by_its_address_without_the_password():
     assert ui_command("http://bob:s3cret@mlflow:5000") == "http://***@mlflow:5000"
 
 
-def test_the_experiments_own_page_is_linked_where_it_is_known(state):
-    link = "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning"
-    assert link in printed(state, experiment_id="7")
+def test_the_comparison_is_linked_where_it_is_known(state):
+    view = "#/experiments/7/runs?viewStateShareKey=beta"
+    assert f"then open http://127.0.0.1:5000/{view}\n" in printed(state, view=view)
+    assert "then open" not in printed(state)
 
 
 def test_any_prefix_of_a_sweep_can_be_summed_up(records):

@@ -15,7 +15,7 @@ import pytest
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import fold
 from tests.conftest import ROOT
-from tests.sweep.conftest import arguments
+from tests.sweeping import arguments
 
 pytestmark = pytest.mark.slow
 TWO = ("search.trials=2", "search.scheduler.type=none")
