@@ -113,8 +113,18 @@ class _Builder:
 def _scalar(yaml: YAML, node: Node, place: str) -> Any:
     """Dates, merge keys and the like stay the text they are."""
     if str(node.tag) not in _CONVERTED:
-        return node.value
+        return _text(node.value, place)
     try:
         return yaml.constructor.construct_object(node)
     except ValueError:  # thousands of digits
         raise ConfigError(f"{place}: not a readable number") from None
+
+
+def _text(value: str, place: str) -> str:
+    """Join characters that are written as two escapes, as JSON writes those beyond U+FFFF."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: not readable text: half of a surrogate pair") from None

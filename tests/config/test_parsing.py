@@ -23,6 +23,7 @@ def read(text: str):
         ("2024-01-01", "2024-01-01"),
         ("'5'", "5"),
         ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B"),
+        (r'"\ud83d\ude00"', "\N{GRINNING FACE}"),  # as JSON writes it
     ],
 )
 def test_scalars_are_read_as_yaml_1_2(text, value):
@@ -77,6 +78,11 @@ def test_what_is_refused_is_refused_with_its_line(text, message):
     with pytest.raises(ConfigError) as refusal:
         read(text)
     assert str(refusal.value) == message
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(ConfigError, match=r"f\.yaml:1: not readable text"):
+        read(r'key: "\ud83d"')
 
 
 def test_an_alias_flood_is_refused_before_anything_is_built():
