@@ -27,8 +27,8 @@ class Decision:
 def decide(schedule: ScheduleConfig, memory: Memory, now: datetime) -> Decision:
     """Return what is due at `now` (aware); nobody runs a night of this schedule.
 
-    At most one night runs, the latest; earlier ones that were missed are dropped. A night that began
-    and did not end goes on unless a later one is due.
+    At most one night runs, the latest; earlier ones that were missed are dropped. A night that
+    began and did not end goes on unless a later one is due.
     """
     due = ticks_between(schedule, _known(memory, now), now)
     interrupted = [night.tick for night in memory.nights.values() if night.is_open]
