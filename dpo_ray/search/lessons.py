@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any
 
 from dpo_ray.plan import Plan
@@ -74,8 +74,9 @@ def _lesson(plan: Plan, older: SweepState, hashes: Mapping[str, str]) -> _Lesson
 def _in_turn(plan: Plan, best: Sequence[Sequence[Params]]) -> list[Params]:
     """Take the best of each, then the second best of each: distinct ones, as many as asked for."""
     found: list[Params] = []
-    for rank in zip_longest(*best):
-        found += [params for params in rank if params is not None and params not in found]
+    for params in chain.from_iterable(zip_longest(*best)):
+        if params is not None and params not in found:
+            found.append(params)
     return found[: plan.sweep.search.warm_configs]
 
 
