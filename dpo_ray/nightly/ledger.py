@@ -28,6 +28,8 @@ class Watched(Entry):
 
     kind: Literal["watched"] = "watched"
     pid: int
+    since: AwareDatetime | None = None
+    """From when on ticks count, if not from now."""
 
 
 class NightBegan(Entry):
@@ -97,7 +99,8 @@ class Memory:
     def apply(self, entry: AnyEntry) -> None:
         """Take in the next entry."""
         if isinstance(entry, Watched):
-            self.since = entry.time if self.since is None else self.since
+            began = entry.time if entry.since is None else entry.since.timestamp()
+            self.since = began if self.since is None else self.since
             return
         night = self.nights.setdefault(entry.tick, Night(entry.tick))
         match entry:

@@ -19,8 +19,12 @@ OVERVIEW = "sweep.png"
 QUESTION = ("space", "control", "sweep")
 """Sections of a plan that say what is asked."""
 MAY_CHANGE = {
+    "sweep.alerts",
     "sweep.budget",
+    "sweep.champion",
     "sweep.cluster",
+    "sweep.schedule",
+    "sweep.space",
     "sweep.tracking",
     "sweep.resources.cpus_per_worker",
     "sweep.resources.gpus_per_worker",
