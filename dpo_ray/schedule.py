@@ -1,8 +1,11 @@
 """`python -m dpo_ray.schedule SWEEP.yaml VERB`: a sweep that runs by itself, night after night."""
 
 import signal
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -13,6 +16,7 @@ from dpo_ray.cluster.lock import is_locked
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.nightly.found import found
 from dpo_ray.nightly.ledger import Ledger, Night
+from dpo_ray.nightly.manifests import Surroundings, cronjob, crontab, raycronjob
 from dpo_ray.nightly.opening import Schedule, open_schedule
 from dpo_ray.nightly.running import Runner
 from dpo_ray.nightly.table import ended, history_table, status_lines
@@ -55,6 +59,15 @@ class Verb(StrEnum):
     SUBMIT = "submit"
     STATUS = "status"
     HISTORY = "history"
+    RENDER = "render"
+
+
+class To(StrEnum):
+    """Who else is to call `tick`."""
+
+    CRONTAB = "crontab"
+    CRONJOB = "cronjob"
+    RAYCRONJOB = "raycronjob"
 
 
 @app.command(help=HELP)
@@ -69,6 +82,19 @@ def schedule(
         str | None, typer.Option(help="Name of this schedule.", show_default="the file's")
     ] = None,
     as_json: AsJson = False,
+    to: Annotated[To, typer.Option(help="render: for whom.")] = To.CRONTAB,
+    image: Annotated[
+        str, typer.Option(help="render: a container image with dpo-ray and this project's files.")
+    ] = "my-registry/my-project:latest",
+    claim: Annotated[
+        str, typer.Option(help="render: the PersistentVolumeClaim that is the store.")
+    ] = "dpo-ray-store",
+    namespace: Annotated[str, typer.Option(help="render: Kubernetes namespace.")] = "default",
+    secret: Annotated[str, typer.Option(help="render: Secret of --secret-key.")] = "dpo-ray",
+    secret_keys: Annotated[
+        list[str] | None,
+        typer.Option("--secret-key", help="render: an environment variable out of the Secret."),
+    ] = None,
 ) -> None:
     """Run the command line; the text of --help stands in HELP."""
     with errors_on_screen():
@@ -85,6 +111,9 @@ def schedule(
                 _status(own, as_json)
             case Verb.HISTORY:
                 _history(own, as_json)
+            case Verb.RENDER:
+                around = Surroundings(image, claim, secret, tuple(secret_keys or ()))
+                _render(own, to, replace(around, namespace=namespace))
 
 
 def _run(own: Schedule) -> None:
@@ -134,6 +163,17 @@ def _history(own: Schedule, as_json: bool) -> None:
         results().print(history_table(nights))
     else:
         messages().print(f"{own.name} has run nothing yet.", markup=False)
+
+
+def _render(own: Schedule, to: To, around: Surroundings) -> None:
+    match to:
+        case To.CRONTAB:
+            text = crontab(own, Path.cwd(), sys.executable)
+        case To.CRONJOB:
+            text = cronjob(own, around)
+        case To.RAYCRONJOB:
+            text = raycronjob(own, around, version("ray"))
+    typer.echo(text, nl=False)
 
 
 def _interruptible(own: Schedule) -> Runner:
