@@ -14,6 +14,7 @@ import typer
 
 from dpo_ray.cluster.lock import is_locked
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.nightly.deciding import upcoming
 from dpo_ray.nightly.found import found
 from dpo_ray.nightly.ledger import Ledger, Night
 from dpo_ray.nightly.manifests import Surroundings, cronjob, crontab, raycronjob
@@ -125,7 +126,7 @@ def _run(own: Schedule) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         console.print(f"{stamp} {text}", markup=False, highlight=False, soft_wrap=True)
 
-    watch(Runner(own, log=True), say)
+    watch(Runner(own, log=True, say=say), say)
 
 
 def _submit(own: Schedule, as_json: bool) -> None:
@@ -138,17 +139,17 @@ def _submit(own: Schedule, as_json: bool) -> None:
 
 
 def _status(own: Schedule, as_json: bool) -> None:
-    nights, now = found(own.store, Ledger(own.folder).memory()), datetime.now(UTC)
+    memory = Ledger(own.folder).memory()
+    nights, tick = found(own.store, memory), upcoming(own.timing, memory, datetime.now(UTC))
     running = is_locked(own.folder)
     if not as_json:
-        for line in status_lines(own, nights, now, running):
+        for line in status_lines(own, nights, tick, running):
             results().print(line, markup=False, highlight=False, soft_wrap=True)
         return
-    upcoming = next(ticks_after(own.timing, now), None)
     give_json(
         {
             "schedule": own.name,
-            "next": upcoming and upcoming.isoformat(),
+            "next": tick and tick.isoformat(),
             "running": running,
             "last": nights[-1].facts() if nights else None,
         }
@@ -178,7 +179,7 @@ def _render(own: Schedule, to: To, around: Surroundings) -> None:
 
 def _interruptible(own: Schedule) -> Runner:
     """Make a runner that passes Ctrl-C and SIGTERM on to its night."""
-    runner = Runner(own)
+    runner = Runner(own, say=lambda text: messages().print(text, markup=False, soft_wrap=True))
 
     def stop(_: int, __: FrameType | None) -> None:
         runner.stop()

@@ -18,7 +18,6 @@ SPENDING: dict[str, Any] = {
     "cluster": True,
     "space": True,
     "schedule": True,
-    "champion": True,
     "alerts": True,
 }
 """What a sweep may take and where it is shown: another value asks the same question."""

@@ -24,8 +24,6 @@ class ScheduleConfig(BaseModel):
     warm_configs: Annotated[int, Field(ge=0)] = 20
     """So many of the best configurations of earlier nights run again; where data, model and metric
     are the same their results teach the sampler, too."""
-    keep: Annotated[int, Field(ge=1)] = 14
-    """So many nights keep their checkpoints; the champion's stay in any case."""
 
     @model_validator(mode="after")
     def _is_a_time(self) -> Self:
@@ -46,18 +44,6 @@ class ScheduleConfig(BaseModel):
                 "timezone",
             ) from None
         return self
-
-
-class ChampionConfig(BaseModel):
-    """The registered model whose best version is the champion, and when another takes its place."""
-
-    model_config = STRICT
-
-    model: Annotated[str, Field(min_length=1, max_length=250)] | None = None
-    """Its name in MLflow's registry; not set: the experiment's."""
-    min_gain: Annotated[float, Field(ge=0)] = 0.0
-    """A challenger takes over where the lower end of its lead, on tonight's test prompts, is above
-    this: 0.01 is a point of win rate."""
 
 
 class AlertsConfig(BaseModel):

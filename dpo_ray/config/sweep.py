@@ -13,7 +13,7 @@ from dpo_ray.config.objective import LOWER_IS_BETTER, METRICS, ObjectiveConfig, 
 from dpo_ray.config.reference import ReferenceConfig
 from dpo_ray.config.resources import ClusterConfig, ResourcesConfig
 from dpo_ray.config.rules import STRICT, broken_rule
-from dpo_ray.config.schedule import AlertsConfig, ChampionConfig, ScheduleConfig
+from dpo_ray.config.schedule import AlertsConfig, ScheduleConfig
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.tracking import TrackingConfig
 from dpo_ray.config.training import TrainingConfig
@@ -53,8 +53,6 @@ class SweepConfig(BaseModel):
     """The search space of a scheduled sweep, as the command line would name it."""
     schedule: ScheduleConfig | None = None
     """When the sweep runs by itself: `python -m dpo_ray.schedule`."""
-    champion: ChampionConfig = ChampionConfig()
-    """Which policy is the one to use, and when another takes its place."""
     alerts: AlertsConfig = AlertsConfig()
     """Who hears of a night that went wrong."""
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from dpo_ray.config.schedule import ScheduleConfig
 from dpo_ray.nightly.ledger import Memory
-from dpo_ray.nightly.ticks import ticks_between, written
+from dpo_ray.nightly.ticks import ticks_after, ticks_between, written
 
 ON_TIME = timedelta(minutes=5)
 """A tick that is seen no later than this was not missed."""
@@ -49,6 +49,12 @@ def overlapped(
     """Return the ticks that came while the night of `running` was at work: none of them runs."""
     due = ticks_between(schedule, _known(memory, now), now)
     return tuple((tick, f"the night of {written(running)} was still running") for tick in due)
+
+
+def upcoming(schedule: ScheduleConfig, memory: Memory, now: datetime) -> datetime | None:
+    """Return the next tick that was not dealt with; None where the line has no further one."""
+    later = ticks_after(schedule, now)
+    return next((tick for tick in later if tick not in memory.nights), None)
 
 
 def _known(memory: Memory, now: datetime) -> datetime:

@@ -64,10 +64,11 @@ def state_of(night: Night) -> str:
 def found(store: Path, memory: Memory) -> list[Found]:
     """Return all nights by tick, each with what its sweep found."""
     nights = sorted(memory.nights.values(), key=lambda night: night.tick)
-    return [_found(store, night) for night in nights]
+    return [found_in(store, night) for night in nights]
 
 
-def _found(store: Path, night: Night) -> Found:
+def found_in(store: Path, night: Night) -> Found:
+    """Return what one night found; nothing of what has no readable journal."""
     folder = store / "sweeps" / night.sweep
     if not night.sweep or not (folder / JOURNAL).is_file():
         return Found(night)

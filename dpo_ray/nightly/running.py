@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,9 @@ from typing import Any
 
 from dpo_ray.cluster.lock import is_locked, sweep_lock
 from dpo_ray.errors import CorruptJournal, SweepLocked
+from dpo_ray.nightly.alerts import tell
 from dpo_ray.nightly.deciding import ON_TIME, Decision, decide, overlapped
+from dpo_ray.nightly.found import found_in
 from dpo_ray.nightly.ledger import (
     Ledger,
     Night,
@@ -53,11 +55,13 @@ class Runner:
     """Runs the nights of one schedule, and passes a signal on to the one that runs.
 
     Attributes:
-        log: the file for what the night's command says; None lets it speak on this screen.
+        log: whether what a night's command says goes to a file, or to this screen.
+        say: takes what people should know.
     """
 
     schedule: Schedule
     log: bool = False
+    say: Callable[[str], None] = lambda text: None
     child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     stopping: bool = False
 
@@ -114,7 +118,13 @@ class Runner:
         if code != INTERRUPTED:
             reason = _reason(self.schedule, night, code)
             ledger.append(NightEnded(tick=night.tick, exit_code=code, reason=reason))
+            self._tell(ledger.memory().nights[night.tick])
         return ledger.memory().nights[night.tick]
+
+    def _tell(self, night: Night) -> None:
+        alerts = self.schedule.plan.sweep.alerts
+        for problem in tell(alerts, found_in(self.schedule.store, night), os.environ):
+            self.say(problem)
 
     def _begin(self, tick: datetime, ledger: Ledger) -> Night:
         memory = ledger.memory()

@@ -9,7 +9,6 @@ from rich.table import Table
 from dpo_ray.nightly.found import Found, state_of
 from dpo_ray.nightly.ledger import Night
 from dpo_ray.nightly.opening import Schedule
-from dpo_ray.nightly.ticks import ticks_after
 from dpo_ray.tracking.wording import configuration, duration, with_interval
 
 LAST = 3
@@ -47,10 +46,9 @@ def _cells(each: Found) -> list[str]:
 
 
 def status_lines(
-    schedule: Schedule, nights: Sequence[Found], now: datetime, running: bool
+    schedule: Schedule, nights: Sequence[Found], tick: datetime | None, running: bool
 ) -> list[str]:
-    """Say when the next night is, whether one runs, and how the last ones ended."""
-    tick = next(ticks_after(schedule.timing, now), None)
+    """Say when the next night is (`tick`), whether one runs, and how the last ones ended."""
     timing = schedule.timing
     when = "never again" if tick is None else f"{tick:%Y-%m-%d %H:%M} UTC"
     first = [

@@ -11,10 +11,11 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from dpo_ray.errors import DpoRayError
+from dpo_ray.nightly.deciding import upcoming
 from dpo_ray.nightly.ledger import Ledger
 from dpo_ray.nightly.running import Runner
 from dpo_ray.nightly.table import ended
-from dpo_ray.nightly.ticks import ticks_after, written
+from dpo_ray.nightly.ticks import written
 
 
 def watch(runner: Runner, say: Callable[[str], None]) -> None:
@@ -69,6 +70,7 @@ def _look(runner: Runner, say: Callable[[str], None]) -> None:
 
 
 def _next(runner: Runner) -> str:
-    tick = next(ticks_after(runner.schedule.timing, datetime.now(UTC)), None)
+    own = runner.schedule
+    tick = upcoming(own.timing, Ledger(own.folder).memory(), datetime.now(UTC))
     when = "never" if tick is None else f"{tick:%Y-%m-%d %H:%M} UTC"
-    return f"{runner.schedule.name}: next night {when}"
+    return f"{own.name}: next night {when}"
