@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from dpo_ray.cli import app
 from dpo_ray.cluster.lock import sweep_lock
+from tests.commands.test_page import listed
 from tests.report.made import made
 
 
@@ -56,6 +57,7 @@ def test_a_sweep_that_runs_has_a_page_too(store):
 
 def test_json_is_one_object(store):
     facts = json.loads(run(store, "monday", "--json").stdout)
+    assert facts.keys() == listed("dpo-ray report NAME --json")
     assert facts["sweep"] == "monday"
     assert Path(facts["report"]).is_file()
     assert facts["recommended"]["metrics"]["eval/win_rate"] == 0.8
@@ -71,6 +73,7 @@ def test_two_names_are_compared(store):
     assert "tuesday" in lines[0]
     assert "is not distinguishable" in done.stdout or "is worse than" in done.stdout
     facts = json.loads(run(store, "monday", "tuesday", "--json").stdout)
+    assert facts.keys() == listed("dpo-ray report A B --json")
     assert facts["comparable"] is True
     assert facts["sweeps"] == ["monday", "tuesday"]
 

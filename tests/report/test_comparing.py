@@ -58,17 +58,20 @@ def test_sweeps_measured_on_other_things_are_not_compared(how, why):
 
 def test_a_difference_within_the_noise_is_none():
     said = comparison(of("monday"), shifted(of("tuesday"), 0.05))
-    assert said.startswith("tuesday is not distinguishable from monday: 5.0 points")
+    assert said.startswith("tuesday is not distinguishable from monday: +5.0 points [-4.9, +14.9]")
 
 
-@pytest.mark.parametrize(("by", "word"), [(0.2, "better"), (-0.2, "worse")])
-def test_a_difference_beyond_the_noise_has_its_interval(by, word):
+@pytest.mark.parametrize(
+    ("by", "sentence"),
+    [
+        (0.2, "tuesday is better than monday: +20.0 points [+10.1, +29.9]"),
+        (-0.2, "tuesday is worse than monday: -20.0 points [-29.9, -10.1]"),
+    ],
+)
+def test_a_difference_beyond_the_noise_has_its_interval(by, sentence):
     said = comparison(of("monday"), shifted(of("tuesday"), by))
     # Half of .14 in both: sqrt(2) x 7 points.
-    assert said == (
-        f"tuesday is {word} than monday by 20.0 points (95 % interval of the difference +- 9.9), "
-        "by the scores of the searches, which are optimistic."
-    )
+    assert said == f"{sentence}, by the scores of the searches, which are optimistic."
 
 
 def test_confirmed_numbers_are_preferred():
@@ -82,7 +85,7 @@ def test_a_confirmed_mean_is_never_compared_with_a_search_score():
     one, two = of("monday", confirms=True), of("tuesday")
     scores = [result(each).searched["eval/win_rate"] for each in (one, two)]
     assert result(one).metrics["eval/win_rate"] != scores[0]
-    assert f"{100 * abs(scores[1] - scores[0]):.1f} points" in comparison(one, two)
+    assert f"{100 * (scores[1] - scores[0]):+.1f} points" in comparison(one, two)
     assert "by the scores of the searches" in comparison(one, two)
     assert "confirmed on fresh seeds" in comparison(one, of("tuesday", confirms=True))
 

@@ -143,15 +143,16 @@ def comparison(first: Material, second: Material) -> str:
     if lead is None:
         return f"{words_of(metric).capitalize()} has no interval in both, so nothing can be said."
     value, reach = lead
-    unit, scale = (" points", 100.0) if share(metric) > 1 else ("", 1.0)
-    how = f"{scale * abs(value):.1f}{unit} (95 % interval of the difference +- {scale * reach:.1f})"
+    unit, scale, digits = (" points", 100.0, 1) if share(metric) > 1 else ("", 1.0, 3)
+    shown = [f"{scale * each:+.{digits}f}" for each in (value, value - reach, value + reach)]
+    how = f"{shown[0]}{unit} [{shown[1]}, {shown[2]}]"
     where = "confirmed on fresh seeds"
     if not both:
         where = "by the scores of the searches, which are optimistic"
     if abs(value) <= reach:
         return f"{second.name} is not distinguishable from {first.name}: {how}, {where}."
     word = "better" if (value > 0) == (first.state.objective[1] == "maximize") else "worse"
-    return f"{second.name} is {word} than {first.name} by {how}, {where}."
+    return f"{second.name} is {word} than {first.name}: {how}, {where}."
 
 
 def _lead(one: Metrics, two: Metrics, metric: str) -> tuple[float, float] | None:

@@ -84,7 +84,7 @@ def _results(found: Sequence[Material]) -> Room:
 def _settings(found: Sequence[Material]) -> Room:
     differ = differences([each.state for each in found])
     if not differ:
-        same = "All sweeps asked the same question with the same settings."
+        same = "Nothing: they asked the same question with the same settings."
         return Room("differences", "What differs between them", [same])
     heads = ["setting", *(each.name for each in found)]
     rows = [Row([Cell(each.key), *(Cell(value) for value in each.values)]) for each in differ]

@@ -49,13 +49,22 @@ def frontier(material: Material) -> Room | None:
 
 
 def _words(material: Material, name: str) -> str:
-    chosen = figures.pick(material.state)
-    ring = f" The green ring is {chosen.label}." if chosen else ""
+    chosen, control = figures.pick(material.state), material.control
+    marked = [f"the green ring is {_ring(chosen.label)}"] if chosen else []
+    if control is not None and control.trial is not None and control.trial.rungs:
+        marked.append("the vermilion diamond is the default configuration at its end")
+    said = "; ".join(marked)
     return (
         "Every checkpoint of every trial; thin lines join those of one trial, its last is the "
         f"largest, and the colour is {charts.words_of(name)}. Above and to the left is better: the "
-        f"pink line is the best known at each distance from the reference (0 nats).{ring} The "
-        "vermilion diamond is the default configuration at its end."
+        "pink line is the best known at each distance from the reference (0 nats)"
+        f"{'; ' if said else ''}{said}."
+    )
+
+
+def _ring(label: str) -> str:
+    return {"recommended, confirmed": "what is recommended and confirmed"}.get(
+        label, f"the {label}"
     )
 
 
@@ -73,7 +82,8 @@ def _paths(found: Sequence[Point]) -> list[Any]:
     for own in _by_trial(found):
         kl += [*(each.kl for each in own), None]
         wins += [*(each.win_rate for each in own), None]
-    grey = {"color": "rgba(128,128,128,0.35)", "width": 1}
+    alpha = min(0.35, max(0.08, 12 / len(_by_trial(found))))
+    grey = {"color": f"rgba(128,128,128,{alpha:.2f})", "width": 1}
     return [go.Scatter(x=kl, y=wins, mode="lines", line=grey, hoverinfo="skip")]
 
 

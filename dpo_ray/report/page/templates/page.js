@@ -36,7 +36,7 @@ async function draw() {
   const script = document.createElement("script");
   script.textContent = await new Response(stream).text();
   document.head.append(script);
-  const isNear = (plot) => plot.getBoundingClientRect().top < 2 * innerHeight;
+  const isNear = (plot) => plot.getBoundingClientRect().top < 1.5 * innerHeight;
   const near = plots.filter(isNear);
   for (const plot of [...near, ...plots.filter((each) => !near.includes(each))]) {
     const { data, layout } = figures[plot.dataset.figure];
