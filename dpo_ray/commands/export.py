@@ -75,7 +75,7 @@ def export(
         kind: Kind = "model" if row.trial and row.trial.model else "adapter"
         if merged and kind == "adapter":
             kind, card = "merged", replace(card, dtype=dtype or card.dtype)
-        facts = write_export(Export(state, row, folder, source, card, target, kind))
+        facts = write_export(Export(state, row, folder, source, card, target, kind, str(out)))
         give_json(facts) if as_json else _tell(facts)
 
 

@@ -32,6 +32,8 @@ class Export:
     card: AdapterCard
     target: Path
     kind: "Kind"
+    named: str
+    """The target as the person named it, for the card's own lines."""
 
     @property
     def hub(self) -> tuple[str, str] | None:
@@ -51,8 +53,8 @@ def write_export(export: Export) -> dict[str, Any]:
             shutil.rmtree(building, ignore_errors=True)
             status.update(f"Writing {export.target}")
             write_policy(export.source, export.card, building, export.kind, export.hub)
-            where, dtype = str(export.target), export.card.dtype
-            card = model_card(export.state, export.row, export.kind, where, dtype)
+            dtype = export.card.dtype
+            card = model_card(export.state, export.row, export.kind, export.named, dtype)
             (building / "README.md").write_text(card)
             compared = _compare(export, building, status.update)
         building.rename(export.target)

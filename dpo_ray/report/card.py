@@ -1,5 +1,6 @@
 """A trained policy's card in Markdown: where it comes from, what it is worth, how it is loaded."""
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -102,13 +103,13 @@ def _loading(state: SweepState, kind: Kind, folder: str, dtype: str | None) -> I
         imports = f"from peft import {auto}\nfrom transformers import AutoTokenizer\n"
     else:
         imports += ", AutoTokenizer\n"
-    held = _sweep(state, "model")
+    held, opened = _sweep(state, "model"), json.dumps(folder, ensure_ascii=False)
     dtype = dtype or held.get("dtype", "float32")
     yield (
         "```python\n"
         f"{imports}\n"
-        f'model = {auto}.from_pretrained("{folder}", dtype="{dtype}")\n'
-        f'tokenizer = AutoTokenizer.from_pretrained("{folder}")\n'
+        f'model = {auto}.from_pretrained({opened}, dtype="{dtype}")\n'
+        f"tokenizer = AutoTokenizer.from_pretrained({opened})\n"
         "```"
     )
     if held.get("quantization", "none") != "none":
