@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dpo_ray.commands.finding import sweep_folder
+from dpo_ray.commands.finding import Name, sweep_folder
 from dpo_ray.commands.output import AsJson, give_json, results
 from dpo_ray.commands.tracked import Tracked, tracked
 from dpo_ray.errors import ConfigError
@@ -35,7 +35,7 @@ Exit codes: 0 done, or it was the champion already; 2 no such sweep, or it has n
 
 
 def promote(
-    name: Annotated[str, typer.Argument(help="The sweep's name, or its folder.")],
+    name: Name,
     tracking: Annotated[
         str | None,
         typer.Option(metavar="URI", help="MLflow server or database.", show_default="its own"),

@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dpo_ray.cluster.lock import is_locked
-from dpo_ray.commands.finding import sweep_folder
+from dpo_ray.commands.finding import Name, sweep_folder
 from dpo_ray.commands.output import AsJson, give_json, messages, results
 from dpo_ray.commands.tracked import Tracked, tracked
 from dpo_ray.config.redaction import redact_text
@@ -42,7 +42,7 @@ LOOK_S = 0.2
 
 
 def sync(
-    name: Annotated[str, typer.Argument(help="The sweep's name, or its folder.")],
+    name: Name,
     to: Annotated[
         str | None,
         typer.Option(metavar="URI", help="MLflow server or database.", show_default="its own"),

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dpo_ray.data.trial_files import COMPLETIONS, checkpoint_folder
-from dpo_ray.errors import BudgetSpent, DpoRayError
+from dpo_ray.errors import BudgetSpent, ConfigError, DpoRayError
 from dpo_ray.report.figures import Picture, sweep_pictures, trial_pictures
 from dpo_ray.report.figures.pictures import attempt
 from dpo_ray.report.page import REPORT, write_page
 from dpo_ray.report.ranking import RankedRow, best_of, rank
-from dpo_ray.report.recommended import recommended, saved_weights
+from dpo_ray.report.recommended import recommended
+from dpo_ray.report.saved import saved_policy
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import ArtifactWritten, PolicyRecommended, SweepEnded
 from dpo_ray.tracking.state import SweepState, fold
@@ -33,7 +34,7 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
                 table=picture.table,
             )
         )
-    chosen = _to_use(state, rows)
+    chosen = _to_use(state, rows, folder)
     if chosen is not None and (problem is None or isinstance(problem, BudgetSpent)):
         journal.append(chosen)
     end = SweepEnded(
@@ -55,16 +56,17 @@ def _page(journal: Journal, folder: Path, end: SweepEnded) -> Path | None:
     return attempt(folder / REPORT, lambda path: write_page(records, folder, path))
 
 
-def _to_use(state: SweepState, rows: list[RankedRow]) -> PolicyRecommended | None:
+def _to_use(state: SweepState, rows: list[RankedRow], folder: Path) -> PolicyRecommended | None:
     """What is recommended, and where its weights lie; None where they were not kept."""
     used = recommended(state, rows)
     if used is None or used.trial is None:
         return None
-    row, saved = used.trial, saved_weights(used)
-    if saved is None:
+    try:
+        weights = str(saved_policy(used, folder))
+    except ConfigError:
         return None
-    weights = {"model" if row.model else "adapter": str(saved)}
-    return PolicyRecommended(trial=row.number, step=used.step, **weights)
+    kind = "model" if used.trial.model else "adapter"
+    return PolicyRecommended(trial=used.trial.number, step=used.step, **{kind: weights})
 
 
 def _pictures(state: SweepState, rows: list[RankedRow], folder: Path) -> Iterator[Picture]:

@@ -1,8 +1,5 @@
 """Which checkpoint a sweep recommends: what a confirmation says, else what the search found."""
 
-from pathlib import Path
-
-from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
 from dpo_ray.report.ranking import RankedRow, best_of
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow
@@ -28,14 +25,3 @@ def at(trial: TrialRow, step: int) -> RankedRow:
     rung = next((each for each in trial.rungs if each.step == step), None)
     metrics = trial.metrics if rung is None else rung.metrics
     return RankedRow(trial.name, None, metrics, trial, rung)
-
-
-def saved_weights(row: RankedRow) -> Path | None:
-    """Return the folder of a row's adapter or model; of whole models only the last is kept."""
-    trial = row.trial
-    if trial is None:
-        return None
-    if row.step == trial.step:
-        last = trial.adapter or trial.model
-        return None if last is None else Path(last)
-    return None if trial.model else checkpoint_folder(Path(trial.folder), row.step) / ADAPTER

@@ -19,7 +19,7 @@ from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.earlier import OVERVIEW, REPORT
 from dpo_ray.tracking.foretelling import foretelling_sentence
 from dpo_ray.tracking.mlflow_links import address
-from dpo_ray.tracking.mlflow_server import database_file
+from dpo_ray.tracking.mlflow_server import database_file, default_uri
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState
@@ -105,10 +105,15 @@ def _told(state: SweepState) -> list[str]:
     return [each for each in said if each]
 
 
-def ui_command(tracking_uri: str) -> str:
+def ui_command(tracking_uri: str, sweep: str | None = None) -> str:
     """The command, or the address, that opens the comparison."""
-    if database_file(tracking_uri) is None:
+    database = database_file(tracking_uri)
+    if database is None:
         return redact_text(tracking_uri)
+    if sweep and tracking_uri == default_uri(database.parent) and shutil.which("dpo-ray"):
+        store = database.parent
+        below = [] if store == Path("store").absolute() else ["--store", str(store)]
+        return shlex.join(["dpo-ray", "ui", sweep, *below])
     mlflow = ["mlflow"] if shutil.which("mlflow") else [this_python(), "-m", "mlflow"]
     command = [*mlflow, "ui", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
     return shlex.join(command)
@@ -193,7 +198,7 @@ def _places(state: SweepState, rows: list[RankedRow], uri: str, view: str | None
     report = state.own_file(REPORT)
     if report is not None:
         places.append(f"Report:   {report}")
-    places.append(f"Compare:  {ui_command(uri)}")
+    places.append(f"Compare:  {ui_command(uri, state.plan.name if state.plan else None)}")
     if view is not None:
         places.append(f"          then open {address(uri, view)}")
     return places

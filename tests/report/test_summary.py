@@ -65,6 +65,20 @@ def test_the_ui_command_can_be_pasted():
     )
 
 
+def test_a_stores_own_database_is_opened_by_the_shorter_command(tmp_path, monkeypatch):
+    command = tmp_path / "bin" / "dpo-ray"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent))
+    monkeypatch.chdir(tmp_path)
+    uri = "sqlite:///{}/mlflow.db"
+    elsewhere = ui_command(uri.format("/my store"), "beta")
+    assert shlex.split(elsewhere) == ["dpo-ray", "ui", "beta", "--store", "/my store"]
+    assert ui_command(uri.format(tmp_path / "store"), "beta") == "dpo-ray ui beta"
+    assert "mlflow" in ui_command("sqlite:////data/all.db", "beta")
+
+
 def test_a_server_is_opened_by_its_address_without_the_password():
     assert ui_command("http://bob:s3cret@mlflow:5000") == "http://***@mlflow:5000"
 

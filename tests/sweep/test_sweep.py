@@ -49,7 +49,7 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(shippe
     last = used.step == used.trial.total_steps
     adapter = (folder if last else folder / f"step-{used.step:05d}") / "adapter"
     assert (adapter / "adapter_model.safetensors").is_file()
-    for text in ("default", "reference", "mlflow ui", f"Adapter:  {adapter}\n", "95 %"):
+    for text in ("default", "reference", "Compare:  ", f"Adapter:  {adapter}\n", "95 %"):
         assert text in done.screen
     assert state.verdict.champion is not None
     assert state.confirmed[state.verdict.champion].metrics["confirm/against_default_low"] > 0
