@@ -18,7 +18,7 @@ from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.mlflow_links import address
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 
-HELP = """Write a sweep into MLflow from its journal: runs, tables, adapters, the comparison.
+HELP = """Write a sweep into MLflow, from its journal.
 
 What is there already stays as it is, so it may be repeated, or sent to a second server while the
 sweep runs. NAME is a sweep of the store, or its folder.
