@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dpo_ray.cluster.lock import sweep_lock
+from dpo_ray.config.redaction import redact_command
 from dpo_ray.data.trial_files import ERROR_LOG
 from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
-from dpo_ray.output import Voice, give_json
+from dpo_ray.output import Voice, give_json, say
 from dpo_ray.plan import Plan
 from dpo_ray.report.facts import sweep_facts
 from dpo_ray.report.summary import print_summary
@@ -38,6 +39,8 @@ from dpo_ray.tracking.tracebacks import essence
 LIBRARIES = (
     *("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna", "mlflow"),
 )
+PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"]}
+"""Entry points by the name of their file."""
 MIRROR_S = 120.0
 
 
@@ -97,9 +100,9 @@ def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> 
         mirrored = mirror.close(MIRROR_S)
     _show(state, plan, voice, mirror.view)
     if not mirrored:
-        _say(voice, _what_is_missing(mirror, plan))
+        say(voice.messages, _what_is_missing(mirror, plan))
     if isinstance(problem, Interrupted | BudgetSpent):
-        _say(voice, f"To go on with it: {voice.again}")
+        say(voice.messages, f"To go on with it: {voice.again}")
     if problem is not None:
         _show_cause(problem, plan, voice)
         raise problem
@@ -111,7 +114,7 @@ def _show_cause(problem: DpoRayError, plan: Plan, voice: Voice) -> None:
         log = plan.folder / ERROR_LOG
         log.write_text(problem.trace)
         for text in [*essence(problem.trace), f"full log: {log}"]:
-            _say(voice, f"    {text}")
+            say(voice.messages, f"    {text}")
 
 
 def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
@@ -121,8 +124,8 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
         NoTrialCompleted: it has found nothing.
     """
     more = max(len(past.trials), 1)
-    _say(
-        voice,
+    say(
+        voice.messages,
         f"{plan.name} is finished. --trials +{more} searches on; another --name searches anew.",
     )
     _show(past, plan, voice)
@@ -136,10 +139,6 @@ def _show(state: SweepState, plan: Plan, voice: Voice, view: str | None = None) 
         give_json(sweep_facts(state, plan.folder, uri, view))
     elif state.trials:
         print_summary(voice.results, state, uri, view)
-
-
-def _say(voice: Voice, text: str) -> None:
-    voice.messages.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _what_is_missing(mirror: MlflowMirror, plan: Plan) -> str:
@@ -159,7 +158,14 @@ def _first_line(plan: Plan) -> SweepPlanned:
         versions={"python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
         project=project_commit(Path.cwd()),
+        command=_typed(sys.argv),
     )
+
+
+def _typed(words: list[str]) -> list[str]:
+    """Return what was typed; nothing where another program runs the sweep."""
+    program = PROGRAMS.get(Path(words[0]).name)
+    return [] if program is None else [*program, *redact_command(words[1:])]
 
 
 def _goes_on(plan: Plan) -> SweepResumed:

@@ -78,8 +78,9 @@ def run(store: Path, cluster: str) -> Callable[..., Command]:
         space: str = "search_spaces/beta.yaml",
         small: bool = True,
         timeout_s: float = 240,
+        options: Sequence[str] = (),
     ) -> Command:
-        command = arguments(store, name, *overrides, space=space, small=small)
+        command = [*arguments(store, name, *overrides, space=space, small=small), *options]
         return run_to_the_end(command, cluster, store / "sweeps" / name, timeout_s)
 
     return run_it

@@ -18,7 +18,7 @@ from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.mlflow_links import address
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 
-HELP = """Write a sweep into MLflow anew, from its journal.
+HELP = """Write a sweep into MLflow, from its journal.
 
 Runs, tables, adapters, the comparison, the recommended version. What is there already stays as it
 is, so it may be repeated, or sent to a second server while the sweep runs.

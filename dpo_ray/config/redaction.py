@@ -1,7 +1,7 @@
 """Keep secrets out of what others can open: errors, journals, the tracking server."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 HIDDEN = "***"
@@ -32,6 +32,16 @@ def redact(value: Any) -> Any:
 def redact_text(text: str) -> str:
     """Hide a URL's user and password, and the secrets in its query."""
     return _QUERY.sub(rf"\1{HIDDEN}", _USER_INFO.sub(HIDDEN, text))
+
+
+def redact_command(words: Sequence[str]) -> list[str]:
+    """Return a command line as it may be shown: `--set KEY=VALUE` hides what its key tells of."""
+    found = []
+    for word in words:
+        option = "--set=" if word.startswith("--set=") else ""
+        key, equals, value = word.removeprefix(option).partition("=")
+        found.append(f"{option}{key}{equals}{redact_field(key, value)}" if equals else word)
+    return [redact_text(word) for word in found]
 
 
 def redact_field(name: str, value: Any) -> Any:

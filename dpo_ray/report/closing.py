@@ -1,11 +1,14 @@
-"""The last lines of a journal: the pictures, the winner, why it ended."""
+"""The last lines of a journal: the pictures, the page, the winner, why it ended."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from dpo_ray.data.trial_files import COMPLETIONS, checkpoint_folder
 from dpo_ray.errors import BudgetSpent, ConfigError, DpoRayError
 from dpo_ray.report.figures import Picture, sweep_pictures, trial_pictures
+from dpo_ray.report.figures.pictures import attempt
+from dpo_ray.report.page import REPORT, write_page
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
 from dpo_ray.report.saved import saved_policy
@@ -15,7 +18,7 @@ from dpo_ray.tracking.state import SweepState, fold
 
 
 def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -> SweepState:
-    """Draw the sweep, write its end, and return what the whole journal says.
+    """Draw the sweep, write its page and its end, and return what the whole journal says.
 
     `problem` is what ended it early, None for a sweep that ran its plan.
     """
@@ -34,15 +37,23 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
     chosen = _to_use(state, rows, folder)
     if chosen is not None and (problem is None or isinstance(problem, BudgetSpent)):
         journal.append(chosen)
-    journal.append(
-        SweepEnded(
-            exit_code=problem.exit_code if problem else 0,
-            reason=str(problem) if problem else "all trials of the plan are done",
-            best=best.trial.number if best and best.trial else None,
-            step=best.step if best else None,
-        )
+    end = SweepEnded(
+        exit_code=problem.exit_code if problem else 0,
+        reason=str(problem) if problem else "all trials of the plan are done",
+        best=best.trial.number if best and best.trial else None,
+        step=best.step if best else None,
     )
+    page = _page(journal, folder, end)
+    if page is not None:
+        journal.append(ArtifactWritten(path=str(page)))
+    journal.append(end)
     return fold(read_journal(journal.path))
+
+
+def _page(journal: Journal, folder: Path, end: SweepEnded) -> Path | None:
+    """Write the page as of the end, which comes last: whoever reads it may take what is there."""
+    records = [*read_journal(journal.path), end.model_copy(update={"time": time.time()})]
+    return attempt(folder / REPORT, lambda path: write_page(records, folder, path))
 
 
 def _to_use(state: SweepState, rows: list[RankedRow], folder: Path) -> PolicyRecommended | None:

@@ -9,7 +9,7 @@ from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import at, recommended
 from dpo_ray.report.saved import saved_policy
 from dpo_ray.report.verdict import verdict
-from dpo_ray.tracking.earlier import JOURNAL, OVERVIEW
+from dpo_ray.tracking.earlier import JOURNAL, OVERVIEW, REPORT
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow
@@ -49,6 +49,7 @@ def sweep_facts(
             "journal": folder / JOURNAL,
             "policy": _policy(used, folder),
             "figure": state.own_file(OVERVIEW),
+            "report": state.own_file(REPORT),
         },
         "tracking": {"uri": redact_text(tracking_uri), "page": page},
     }

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
-from dpo_ray.output import this_python
+from dpo_ray.output import say, this_python
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import verdict
-from dpo_ray.tracking.earlier import OVERVIEW
+from dpo_ray.tracking.earlier import OVERVIEW, REPORT
 from dpo_ray.tracking.foretelling import foretelling_sentence
 from dpo_ray.tracking.mlflow_links import address
 from dpo_ray.tracking.mlflow_server import database_file, default_uri
@@ -50,7 +50,7 @@ def print_summary(
     console.print()
     sentences = [*_best(state, rows), *verdict(state, rows), counts(state), *_told(state)]
     for text in [*sentences, *_places(state, rows, tracking_uri, view)]:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, text)
 
 
 def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -> Table:
@@ -195,6 +195,9 @@ def _places(state: SweepState, rows: list[RankedRow], uri: str, view: str | None
         others = sum(each.path.endswith(".png") for each in state.artifacts) - 1
         more = f" (and {others} more, in MLflow under figures)" if others else ""
         places.append(f"Figure:   {overview}{more}")
+    report = state.own_file(REPORT)
+    if report is not None:
+        places.append(f"Report:   {report}")
     places.append(f"Compare:  {ui_command(uri, state.plan.name if state.plan else None)}")
     if view is not None:
         places.append(f"          then open {address(uri, view)}")

@@ -1,6 +1,6 @@
 """What may be concluded from a sweep, and what may not, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf, log
 from typing import Any
 
@@ -14,6 +14,11 @@ from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
 from dpo_ray.tracking.wording import number, with_interval
 
+WIDER = {
+    "beta": ("search_spaces/beta_wide.yaml", 0.01, 1.0, False),
+    "learning_rate": ("search_spaces/learning_rate.yaml", 0.25, 5.0, True),
+}
+"""Shipped spaces that go further than others: file, low, high, whether these are relative."""
 _EDGE = 0.02
 """A best value within this share of its range from an end may have been held back by it."""
 
@@ -30,7 +35,7 @@ def verdict(state: SweepState, rows: list[RankedRow]) -> list[str]:
         *said,
         *(f"{used.name}: {flag}." for flag in flags(used.trial.rungs)),
         *uneven(state.reference),
-        *edges(used.trial, state.ranges(used.trial.params)),
+        *edges(used.trial, state.ranges(used.trial.params), _sweeps_own(state)),
     ]
 
 
@@ -60,8 +65,13 @@ def _unconfirmed(state: SweepState, best: RankedRow, rows: list[RankedRow]) -> l
     return [*_against_reference(best), *_against_control(best, rows), *_optimism(compared)]
 
 
-def edges(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> list[str]:
-    """One sentence for each searched number of `trial` that lies at an end of its range."""
+def edges(
+    trial: TrialRow, parameters: dict[str, dict[str, Any]], own: Mapping[str, Any] | None = None
+) -> list[str]:
+    """One sentence for each searched number of `trial` that lies at an end of its range.
+
+    `own` are the sweep's own values, which relative ranges are multiples of.
+    """
     found = []
     for name, space in parameters.items():
         end = _end(trial.params.get(name), space)
@@ -71,13 +81,29 @@ def edges(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> list[str]:
             )
             found.append(
                 f"The best {name}, {value}, lies at the {end} end of its range [{low}, {high}]: "
-                "the optimum may lie beyond; widen the range and search again."
+                f"the optimum may lie beyond; {_way_out(name, end, space, own or {})}."
             )
     return found
 
 
+def _way_out(name: str, end: str, space: dict[str, Any], own: Mapping[str, Any]) -> str:
+    """Name the shipped space that goes on where this one ends, if there is one."""
+    file, low, high, relative = WIDER.get(name, ("", inf, -inf, False))
+    unit = own.get(name) if relative else 1.0
+    if isinstance(unit, int | float) and not space.get("when"):
+        further = low * unit < space["low"] if end == "lower" else high * unit > space["high"]
+        if further:
+            return f"try {file}"
+    return "widen the range and search again"
+
+
+def _sweeps_own(state: SweepState) -> dict[str, Any]:
+    planned = state.plan.plan if state.plan else {}
+    return dict(planned.get("sweep", {}).get("training", {}))
+
+
 def _end(value: Any, space: dict[str, Any]) -> str | None:
-    if space.get("type") != "float" or not isinstance(value, int | float):
+    if space.get("type") not in ("float", "int") or not isinstance(value, int | float):
         return None
     scale = log if space.get("log") else float
     low, high, at = scale(space["low"]), scale(space["high"]), scale(value)

@@ -16,11 +16,16 @@ from dpo_ray.tracking.state import SweepState, fold
 JOURNAL = "journal.jsonl"
 OVERVIEW = "sweep.png"
 """The picture of a sweep as a whole, in its folder."""
+REPORT = "report.html"
+"""The page about it, beside the picture."""
 QUESTION = ("space", "control", "sweep")
 """Sections of a plan that say what is asked."""
 MAY_CHANGE = {
+    "sweep.alerts",
     "sweep.budget",
     "sweep.cluster",
+    "sweep.schedule",
+    "sweep.space",
     "sweep.tracking",
     "sweep.resources.cpus_per_worker",
     "sweep.resources.gpus_per_worker",

@@ -58,6 +58,8 @@ class SweepPlanned(Record):
     host: str
     pid: int
     versions: dict[str, str]
+    command: list[str] = []
+    """As it was typed, word by word, without secrets; empty where nobody typed it."""
     project: ProjectCommit | None = None
     """None where it was started outside a git repository."""
 

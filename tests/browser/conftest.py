@@ -1,4 +1,4 @@
-"""MLflow's own pages over a mirrored sweep, in a real browser."""
+"""A real browser, driven headless, and MLflow in it; without a browser these tests are skipped."""
 
 import os
 import shutil

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dpo_ray.config.redaction import redact, redact_text
+from dpo_ray.config.redaction import redact, redact_command, redact_text
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,14 @@ def test_lists_are_searched_too():
     assert redact({"sources": ["http://u:p@h/a", {"key": "x"}]}) == {
         "sources": ["http://***@h/a", {"key": "***"}]
     }
+
+
+def test_a_command_line_loses_what_its_keys_and_urls_tell():
+    typed = [
+        "sweep", "a b.yaml", "--set", "judge.api_key=a=b", "--set=tracking.uri=http://u:p@h/x?v=1",
+        "--set", "training.beta=0.2", "--trials", "+4",
+    ]  # fmt: skip
+    assert redact_command(typed) == [
+        "sweep", "a b.yaml", "--set", "judge.api_key=***", "--set=tracking.uri=http://***@h/x?v=1",
+        "--set", "training.beta=0.2", "--trials", "+4",
+    ]  # fmt: skip

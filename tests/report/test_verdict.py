@@ -2,15 +2,17 @@
 
 import pytest
 
+from dpo_ray.config.loading import open_space
 from dpo_ray.report.ranking import rank
 from dpo_ray.report.recommended import recommended
-from dpo_ray.report.verdict import edges, verdict
+from dpo_ray.report.verdict import WIDER, edges, verdict
 from dpo_ray.tracking.records import (
     Candidate,
     CandidateConfirmed,
     ConfirmationPlanned,
     Confirmed,
 )
+from tests.conftest import ROOT
 
 
 def said(state) -> str:
@@ -132,3 +134,29 @@ def test_a_confirmed_sweep_says_so_first_and_why_not_the_highest_mean(state):
 def test_the_highest_mean_needs_no_reason(state):
     confirmed(state, 1)
     assert "is recommended, not" not in said(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "space", "sentence"),
+    [
+        ("beta", 0.1, {"low": 0.1, "high": 0.5}, "try search_spaces/beta_wide.yaml"),
+        ("beta", 0.01, {"low": 0.01, "high": 1.0}, "widen the range and search again"),
+        ("beta", 5.0, {"low": 1.0, "high": 5.0}, "widen the range and search again"),
+        ("beta", 0.1, {"low": 0.1, "high": 0.5, "when": {"loss_type": ["ipo"]}}, "widen the range"),
+        ("learning_rate", 5e-3, {"low": 5e-4, "high": 5e-3}, "try search_spaces/learning_rate"),
+        ("learning_rate", 5e-4, {"low": 5e-4, "high": 5e-3}, "widen the range and search again"),
+        ("sft_weight", 1.0, {"low": 0.0, "high": 1.0}, "widen the range and search again"),
+    ],
+)
+def test_an_edge_names_a_shipped_space_only_where_that_goes_further(
+    state, name, value, space, sentence
+):
+    state.trials[2].params = {name: value}
+    (found,) = edges(state.trials[2], {name: {"type": "float", **space}}, {"learning_rate": 2e-3})
+    assert sentence in found
+
+
+def test_the_wider_spaces_are_what_their_files_say():
+    for name, (file, low, high, relative) in WIDER.items():
+        parameter = open_space(ROOT / file)[0].parameters[name]
+        assert (parameter.low, parameter.high, parameter.relative) == (low, high, relative)

@@ -71,7 +71,12 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(shippe
     (version,) = (each for each in versions if each.tags["sweep"] == "shipped")
     assert Path(version.source.removeprefix("file://")).joinpath("adapter_config.json").is_file()
     artifacts = [item.path for item in client.list_artifacts(parent.info.run_id)]
-    assert {"plan.yaml", "figures"} <= set(artifacts)
+    assert {"plan.yaml", "figures", "report.html"} <= set(artifacts)
+    page = done.folder / "report.html"
+    assert f"Report:   {page}\n" in done.screen
+    verdict = f"Confirmed: {state.verdict.verdict}."
+    assert f'<p class="verdict">{verdict}</p>' in page.read_text()
+    assert state.plan.command[:4] == ["python", "-m", "dpo_ray.sweep", "search_spaces/beta.yaml"]
 
     again = run("shipped", small=False)
     assert again.code == 0

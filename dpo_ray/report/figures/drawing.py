@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,25 @@ def written(path: Path, draw: Callable[[], Figure | None]) -> Path | None:
 
     Needs neither a display nor the main thread.
     """
+    png = as_png(draw)
+    if png is None:
+        return None
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(png)
+    part.replace(path)
+    return path
+
+
+def as_png(draw: Callable[[], Figure | None], dpi: int = DPI) -> bytes | None:
+    """Draw, and return the PNG; None where there is nothing to draw."""
     with rc_context(_STYLE):
         figure = draw()
         if figure is None:
             return None
-        part = path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, format="png", dpi=DPI)
-    part.replace(path)
-    return path
+        png = BytesIO()
+        figure.savefig(png, format="png", dpi=dpi)
+    return png.getvalue()
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:

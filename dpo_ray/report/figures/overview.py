@@ -43,10 +43,10 @@ def overview(state: SweepState) -> Figure:
     """Return win rate and KL, and the gold reward where there is one, side by side."""
     name, space = scales.across(state)
     rows = [row for row in rank(state) if row.place is not None]
-    panels = list(_panels(state.reference, rows))
-    figure = drawing.new_figure(9.6 if len(panels) == 2 else 11.4, 4.4, _title(state, rows))
-    axes = list(figure.subplots(1, len(panels)))
-    for each, panel in zip(axes, panels, strict=True):
+    found = list(panels(state.reference, rows))
+    figure = drawing.new_figure(9.6 if len(found) == 2 else 11.4, 4.4, _title(state, rows))
+    axes = list(figure.subplots(1, len(found)))
+    for each, panel in zip(axes, found, strict=True):
         _draw(each, panel, [(row, scales.place(_params(row), name, space)) for row in rows])
         scales.scale(each, name, space)
     _explain_looks(axes[0], rows)
@@ -54,7 +54,8 @@ def overview(state: SweepState) -> Figure:
     return figure
 
 
-def _panels(reference: Metrics, rows: Sequence[RankedRow]) -> Iterator[Panel]:
+def panels(reference: Metrics, rows: Sequence[RankedRow]) -> Iterator[Panel]:
+    """Yield win rate and KL, and the gold reward where there is one."""
     low, high = (reference.get(f"eval/win_rate_{end}") for end in ("low", "high"))
     band = None if low is None or high is None else (low, high)
     yield Panel("win_rate", "Win rate against the reference", 0.5, band)
@@ -72,7 +73,7 @@ def _draw(axes: Axes, panel: Panel, points: Sequence[tuple[RankedRow, float]]) -
     intervals = False
     for order, look in enumerate(LOOKS):
         # Together, not one by one: a thousand trials are drawn in the time of a dozen.
-        found = [point for point in points if _look(point[0]) == look]
+        found = [point for point in points if look_of(point[0]) == look]
         seen = [(row, x, value) for row, x in found if isfinite(value := _value(row, panel))]
         intervals |= _intervals(axes, seen, panel.metric, look)
         places, values = [x for _, x, _ in seen], [value for *_, value in seen]
@@ -106,7 +107,8 @@ def _intervals(
     return True
 
 
-def _look(row: RankedRow) -> Look:
+def look_of(row: RankedRow) -> Look:
+    """Return how a ranked trial is drawn; the best as the best even where it is the default."""
     if row.is_best:
         return BEST
     if row.is_control:
@@ -121,7 +123,7 @@ def _params(row: RankedRow) -> dict[str, float | int | str | bool]:
 
 def _explain_looks(axes: Axes, rows: Sequence[RankedRow]) -> None:
     for look in reversed(LOOKS):
-        if any(_look(row) == look for row in rows):
+        if any(look_of(row) == look for row in rows):
             drawing.explain(axes, look)
 
 

@@ -46,7 +46,7 @@ def sweep_pictures(state: SweepState, folder: Path) -> list[Picture]:
         "frontier.png": lambda: frontier(state),
         "confirmation.png": lambda: confirmation(state),
     }
-    paths = (_attempt(folder / name, _png(draw)) for name, draw in drawings.items())
+    paths = (attempt(folder / name, _png(draw)) for name, draw in drawings.items())
     return [Picture(path) for path in _present(paths)]
 
 
@@ -62,9 +62,9 @@ def trial_pictures(state: SweepState, folder: Path, trial: int) -> list[Picture]
         "displacement.png": lambda: displacement(row),
         "margin_trap.png": lambda: margin_trap(state, row, found),
     }
-    paths = (_attempt(place / name, _png(draw)) for name, draw in drawings.items())
+    paths = (attempt(place / name, _png(draw)) for name, draw in drawings.items())
     pictures = [Picture(path, trial=trial) for path in _present(paths)]
-    table = _attempt(place / "heaviest.parquet", lambda path: write_heaviest(state, row, path))
+    table = attempt(place / "heaviest.parquet", lambda path: write_heaviest(state, row, path))
     # A run's tables lie at the top of its artifacts, where its page finds them at once.
     return pictures + ([Picture(table, "", trial, table=True)] if table else [])
 
@@ -73,7 +73,7 @@ def _png(draw: Draw) -> Callable[[Path], Path | None]:
     return lambda path: written(path, draw)
 
 
-def _attempt(path: Path, write: Callable[[Path], Path | None]) -> Path | None:
+def attempt(path: Path, write: Callable[[Path], Path | None]) -> Path | None:
     """Write one file. A picture that breaks is said to be missing; no sweep is lost by it."""
     try:
         return write(path)
