@@ -121,8 +121,9 @@ def _one(material: "Material", path: Path, pictures: Path | None) -> dict[str, A
 
 
 def _several(found: list["Material"], path: Path) -> dict[str, Any]:
-    from dpo_ray.report.page.comparing import differences, result, unlike
+    from dpo_ray.report.page.comparing import result
     from dpo_ray.report.page.comparison_page import comparison_page, sentences
+    from dpo_ray.report.page.differing import differences, unlike
     from dpo_ray.report.page.writing import render, write_html
 
     write_html(render(comparison_page(found)), path)

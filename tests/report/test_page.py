@@ -14,9 +14,9 @@ from pyarrow import parquet
 from dpo_ray.report.page import write_page
 from dpo_ray.report.page.answers import typical
 from dpo_ray.report.page.comparison_page import comparison_page
+from dpo_ray.report.page.importances import importances
 from dpo_ray.report.page.material import gather
 from dpo_ray.report.page.rooms import Answer, Chart, Fold, Room, Row, Table
-from dpo_ray.report.page.settings import importances
 from dpo_ray.report.page.writing import Page, packed_plotly, render, sweep_page
 from dpo_ray.tracking.trial_row import trial_name
 from tests.report.made import BRANCHED, TWO, WORDS_ONLY, made
