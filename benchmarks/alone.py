@@ -22,7 +22,13 @@ class GoesOn:
     ) -> None:
         """Nobody waits for this."""
 
-    def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
+    def log(
+        self,
+        job_id: int,
+        step: int,
+        metrics: dict[str, float],
+        system: dict[str, float] | None = None,
+    ) -> None:
         """Nobody waits for this."""
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:

@@ -14,6 +14,9 @@ workers   preparing the same pairs with one warm worker and with two (2 minutes)
 profile   where the seconds of one wide trial of (a) go, beside the floor's
 rows      preparing 10,000 and 100,000 rows: does memory stay, does time grow in line?
             (7 minutes; only by --only rows)
+mirror    a journal of 1.2 million metric points to MLflow on SQLite, and how long the
+            driver's loop ever waits beside a server 5 s late (5 minutes; only by
+            --only mirror)
 
 \b
 The same for all: the seeded list of configurations (the control, then random draws),

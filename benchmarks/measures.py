@@ -6,15 +6,18 @@ from typing import Literal
 from benchmarks.comparisons import SPACE, SWEEP
 from benchmarks.ratios import Bar
 
-TableName = Literal["marginal", "total", "wide", "reference", "workers", "profile", "rows"]
+TableName = Literal[
+    "marginal", "total", "wide", "reference", "workers", "profile", "rows", "mirror"
+]
 MODULES: dict[str, str] = {
     "reference": "reference_cost",
     "workers": "workers",
     "profile": "profiling",
     "rows": "many_rows",
+    "mirror": "mirroring",
 }
-ASKED_FOR = ("rows",)
-"""Seven minutes that say nothing of speed beside others: made only by name."""
+ASKED_FOR = ("rows", "mirror")
+"""Minutes that say nothing of speed beside others: made only by name."""
 
 
 def measures(only: str | None) -> list[str]:

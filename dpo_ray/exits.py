@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from rich.console import Console
 
 from dpo_ray.errors import DpoRayError
+from dpo_ray.output import messages, say
 
 
 @contextmanager
@@ -15,6 +15,5 @@ def errors_on_screen() -> Iterator[None]:
     try:
         yield
     except DpoRayError as error:
-        screen = Console(stderr=True, emoji=False)
-        screen.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        say(messages(), f"Error: {error}")
         raise typer.Exit(error.exit_code) from None

@@ -3,7 +3,9 @@
 import json
 import os
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +14,17 @@ from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from dpo_ray.config.redaction import redact
 
@@ -47,6 +60,13 @@ class Voice:
     """The command that goes on with it."""
 
 
+class _Rate(ProgressColumn):
+    """`120/s`, nothing before it is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.3g}/s" if task.speed else "")
+
+
 def results() -> Console:
     """The console of what was asked for."""
     return console_of(sys.stdout)
@@ -63,6 +83,35 @@ def console_of(stream: IO[str]) -> Console:
     return LastingConsole(file=stream, width=width, emoji=False)
 
 
+def counting() -> Progress:
+    """A bar on stderr with counts, rate and remaining time; it leaves nothing behind."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(compact=True),
+        console=messages(),
+        transient=True,
+    )
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a text as it is: a terminal's lines end between words, and no path is cut in two."""
+    if console.is_terminal:
+        text = "\n".join(_wrapped(line, console.width) for line in text.split("\n"))
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True, crop=False)
+
+
+def _wrapped(line: str, width: int) -> str:
+    if " " not in line.strip():
+        return line
+    return textwrap.fill(
+        line, width, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def same_command(arguments: Sequence[str], python: str) -> str:
     """Return the command that is running as it can be pasted; it goes on with the same sweep.
 
@@ -70,7 +119,9 @@ def same_command(arguments: Sequence[str], python: str) -> str:
     out.
     """
     program, *rest = arguments
-    own = [python, "-m", "dpo_ray.sweep"] if Path(program).name == "sweep.py" else [program]
+    name = Path(program).name
+    short = name if shutil.which(name) == program else program
+    own = [python, "-m", "dpo_ray.sweep"] if name == "sweep.py" else [short]
     kept, words = [], iter(rest)
     for word in words:
         if word == "--trials" and (number := next(words, "")).startswith("+"):
@@ -92,7 +143,7 @@ def this_python() -> str:
 def give_json(facts: dict[str, Any]) -> None:
     """Print a result as JSON, without secrets; a number that is none is null."""
     text = json.dumps(_plain(redact(facts)), indent=2, ensure_ascii=False)
-    results().print(text, markup=False, highlight=False, soft_wrap=True)
+    results().print(text, markup=False, highlight=False, soft_wrap=True, crop=False)
 
 
 def _plain(value: Any) -> Any:

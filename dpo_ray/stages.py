@@ -1,6 +1,7 @@
 """A sweep from its checked plan to its last line. The table of contents of dpo-ray."""
 
 import os
+import platform
 import socket
 import sys
 from contextlib import redirect_stdout
@@ -11,7 +12,7 @@ from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.config.redaction import redact_command
 from dpo_ray.data.trial_files import ERROR_LOG
 from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
-from dpo_ray.output import Voice, give_json
+from dpo_ray.output import Voice, give_json, say
 from dpo_ray.plan import Plan
 from dpo_ray.report.facts import sweep_facts
 from dpo_ray.report.summary import print_summary
@@ -30,11 +31,14 @@ from dpo_ray.tracking.earlier import (
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror, reachable
 from dpo_ray.tracking.mlflow_server import default_uri
+from dpo_ray.tracking.project_commit import project_commit
 from dpo_ray.tracking.records import AnyRecord, SweepPlanned, SweepResumed
 from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.tracking.tracebacks import essence
 
-LIBRARIES = ("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna")
+LIBRARIES = (
+    *("dpo-ray", "ray", "torch", "transformers", "trl", "peft", "datasets", "optuna", "mlflow"),
+)
 PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"]}
 """Entry points by the name of their file."""
 MIRROR_S = 120.0
@@ -94,11 +98,11 @@ def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> 
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
         mirrored = mirror.close(MIRROR_S)
-    _show(state, plan, voice, mirror.experiment_id)
+    _show(state, plan, voice, mirror.view)
     if not mirrored:
-        _say(voice, _what_is_missing(mirror, journal))
+        say(voice.messages, _what_is_missing(mirror, plan))
     if isinstance(problem, Interrupted | BudgetSpent):
-        _say(voice, f"To go on with it: {voice.again}")
+        say(voice.messages, f"To go on with it: {voice.again}")
     if problem is not None:
         _show_cause(problem, plan, voice)
         raise problem
@@ -110,7 +114,7 @@ def _show_cause(problem: DpoRayError, plan: Plan, voice: Voice) -> None:
         log = plan.folder / ERROR_LOG
         log.write_text(problem.trace)
         for text in [*essence(problem.trace), f"full log: {log}"]:
-            _say(voice, f"    {text}")
+            say(voice.messages, f"    {text}")
 
 
 def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
@@ -120,8 +124,8 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
         NoTrialCompleted: it has found nothing.
     """
     more = max(len(past.trials), 1)
-    _say(
-        voice,
+    say(
+        voice.messages,
         f"{plan.name} is finished. --trials +{more} searches on; another --name searches anew.",
     )
     _show(past, plan, voice)
@@ -129,22 +133,20 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
 
 
-def _show(state: SweepState, plan: Plan, voice: Voice, experiment_id: str | None = None) -> None:
+def _show(state: SweepState, plan: Plan, voice: Voice, view: str | None = None) -> None:
     uri = _tracking_uri(plan)
     if voice.as_json:
-        table = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-        give_json(sweep_facts(state, plan.folder, uri, table if experiment_id else None))
+        give_json(sweep_facts(state, plan.folder, uri, view))
     elif state.trials:
-        print_summary(voice.results, state, uri, experiment_id)
+        print_summary(voice.results, state, uri, view)
 
 
-def _say(voice: Voice, text: str) -> None:
-    voice.messages.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _what_is_missing(mirror: MlflowMirror, journal: Journal) -> str:
+def _what_is_missing(mirror: MlflowMirror, plan: Plan) -> str:
     problems = "; ".join(mirror.problems) or f"it did not answer within {MIRROR_S:g} s"
-    return f"MLflow lacks a part of what {journal.path} holds: {problems}"
+    return (
+        f"MLflow lacks a part of what {plan.folder / JOURNAL} holds: {problems}\n"
+        f"dpo-ray sync {plan.folder} writes the rest."
+    )
 
 
 def _first_line(plan: Plan) -> SweepPlanned:
@@ -153,7 +155,9 @@ def _first_line(plan: Plan) -> SweepPlanned:
         plan=plan.to_dict(),
         host=socket.gethostname(),
         pid=os.getpid(),
-        versions={library: version(library) for library in LIBRARIES},
+        versions={"python": platform.python_version()}
+        | {library: version(library) for library in LIBRARIES},
+        project=project_commit(Path.cwd()),
         command=_typed(sys.argv),
     )
 

@@ -108,7 +108,7 @@ def show_plan(plan: Plan, console: Console, as_json: bool = False) -> None:
     Raises:
         DpoRayError: it asks for more than there is.
     """
-    if plan.sweep.search.warm_start is not None:
+    if plan.sweep.search.older_sweeps:
         from dpo_ray.search.warm_start import refuse_unteachable
 
         refuse_unteachable(plan)

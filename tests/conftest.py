@@ -7,23 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.sweeping import ROOT, SMALL, Command, arguments, run_to_the_end
+
 # A busy machine is no bug: examples are bounded by their number, not by the clock.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-ROOT = Path(__file__).parents[1]
-SMALL = (
-    "training.max_steps=8",
-    "training.logging_steps=1",
-    "evaluation.prompts=16",
-    "evaluation.max_new_tokens=12",
-    "evaluation.at=[0.5, 1.0]",
-    "confirm=null",
-)
-"""Overrides that make a trial of the shipped sweep last a second or two."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,3 +66,27 @@ def cluster() -> Iterator[str]:
     address = context.address_info["gcs_address"]
     yield address
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def run(store: Path, cluster: str) -> Callable[..., Command]:
+    """Run a sweep to its end, on the shared cluster and in the shared store."""
+
+    def run_it(
+        name: str,
+        *overrides: str,
+        space: str = "search_spaces/beta.yaml",
+        small: bool = True,
+        timeout_s: float = 240,
+        options: Sequence[str] = (),
+    ) -> Command:
+        command = [*arguments(store, name, *overrides, space=space, small=small), *options]
+        return run_to_the_end(command, cluster, store / "sweeps" / name, timeout_s)
+
+    return run_it
+
+
+@pytest.fixture(scope="session")
+def shipped(run: Callable[..., Command]) -> Command:
+    """The shipped sweep as it is, run once for all that want a real one."""
+    return run("shipped", small=False, timeout_s=420)

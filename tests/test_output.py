@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dpo_ray.output import PIPED, console_of, give_json, same_command
+from dpo_ray.output import PIPED, console_of, give_json, same_command, say
 
 
 class Terminal(io.StringIO):
@@ -33,6 +33,19 @@ def test_no_escape_reaches_a_pipe_and_no_colour_who_wants_none(monkeypatch):
     assert piped.getvalue() == "x\n"
     assert "\x1b[31m" in coloured.getvalue()
     assert "\x1b" not in plain.getvalue()
+
+
+def test_a_terminals_lines_end_between_words_and_paths_stay_whole(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "30")
+    path = "/a/very/long/path/that/nobody/may/cut/in/two"
+    screen, pipe = Terminal(), io.StringIO()
+    for stream in (screen, pipe):
+        say(console_of(stream), f"  the win rate is 0.51 [0.44, 0.59], see\n  {path}")
+    assert screen.getvalue().splitlines() == [
+        "  the win rate is 0.51 [0.44,", "0.59], see", f"  {path}"
+    ]  # fmt: skip
+    assert len(pipe.getvalue().splitlines()) == 2
 
 
 def test_json_is_whole_without_secrets_and_without_numbers_that_are_none(capsys):

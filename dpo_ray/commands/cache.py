@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from dpo_ray.cluster.lock import is_locked
-from dpo_ray.commands.output import AsJson, give_json, results
+from dpo_ray.commands.output import AsJson, give_json, results, say
 from dpo_ray.data.housekeeping import Entry, drop, entries, to_drop
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.sweep import Store
@@ -79,7 +79,7 @@ def _tell(
         freed = size(sum(entry.bytes for entry in going))
         lines.append(f"--prune would remove {len(going)} of them and free {freed}")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
 
 
 def _facts(

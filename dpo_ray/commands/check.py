@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.document import read_document
 from dpo_ray.config.loading import load_sweep
@@ -52,7 +52,7 @@ def check(
             return
         console = results()
         for line in data_lines(report):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            say(console, line)
 
 
 def _load(file: Path, sweep_file: Path, overrides: list[str], store: Path) -> SweepConfig:

@@ -38,11 +38,12 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 def library(requirement: Requirement, installed: str | None) -> Finding:
     """Compare an installed version with the range that dpo-ray was built for."""
-    name, wanted = requirement.name, requirement.specifier
+    name, specifier = requirement.name, requirement.specifier
+    wanted = ",".join(sorted(map(str, specifier), key=lambda each: each[0] != ">"))
     if installed is None:
         return Finding("fail", name, "not installed", f"pip install '{name}{wanted}'")
     try:
-        fits = wanted.contains(Version(installed).public, prereleases=True)
+        fits = specifier.contains(Version(installed).public, prereleases=True)
     except InvalidVersion:
         fits = False
     if fits:
@@ -100,7 +101,7 @@ def token(there: bool, mode: int | None, needed: bool) -> Finding:
 
 def hub(host: str, offline: bool, problem: str, needed: bool) -> Finding:
     """Judge the way to the hub; `needed`: the sweep's model or data comes from there."""
-    wanted = "fail" if needed else "ok"
+    wanted: State = "fail" if needed else "ok"
     unless = "" if needed else "; nothing asks for it but hub models and data"
     if offline:
         advice = "unset HF_HUB_OFFLINE, unless all of it is in the cache already" if needed else ""

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.data import DataConfig
 from dpo_ray.errors import ConfigError, DataError
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import counting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,15 +70,14 @@ def score(
             raise ConfigError("--json gives the sums and --out - the rows: stdout has room for one")
         policy, card = _policy(adapter, beta, reference)
         rows = _rows(pairs, limit)
-        with messages().status(f"Scoring {len(rows):,} pairs") as status:
+        with counting() as bar:
+            # Every pair is scored by the policy and by its reference.
+            task = bar.add_task(f"Scoring {len(rows):,} pairs, twice", total=2 * len(rows))
             from dpo_ray.training.implicit_reward import implicit_rewards
 
             quiet_libraries()
             table = implicit_rewards(
-                policy,
-                card,
-                rows,
-                lambda done, total: status.update(f"Scoring: {done / total:.0%}"),
+                policy, card, rows, lambda done, total: bar.update(task, completed=done)
             )
         if heaviest:
             order = [("weight", "descending"), ("margin", "ascending"), ("row", "ascending")]
@@ -166,4 +166,4 @@ def _write(table: "pa.Table", target: str | Path | None) -> None:
 
     if isinstance(target, Path):
         write_scores(table, target)
-        messages().print(f"All rows: {target}", markup=False, highlight=False, soft_wrap=True)
+        say(messages(), f"All rows: {target}")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import typer
 
 from dpo_ray.commands.finding import complete, state_of, sweep_folder, sweep_names
-from dpo_ray.commands.output import AsJson, give_json, messages, results
+from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.config.redaction import HIDDEN
 from dpo_ray.errors import ConfigError, TrackingUnreachable
 from dpo_ray.exits import errors_on_screen
@@ -137,7 +137,7 @@ def _give(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         give_json(facts)
     else:
-        results().print(facts["url"], markup=False, highlight=False, soft_wrap=True)
+        say(results(), facts["url"])
 
 
 @contextmanager

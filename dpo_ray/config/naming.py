@@ -16,6 +16,9 @@ SPENDING: dict[str, Any] = {
     "budget": True,
     "tracking": True,
     "cluster": True,
+    "space": True,
+    "schedule": True,
+    "alerts": True,
 }
 """What a sweep may take and where it is shown: another value asks the same question."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

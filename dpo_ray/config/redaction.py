@@ -12,7 +12,9 @@ _SECRET_WORDS = {
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _USER_INFO = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
 _QUERY = re.compile(
-    r"(?i)([?&][\w.-]*(?:token|secret|password|key|credential|signature)[\w.-]*=)[^&\s]+"
+    # A saved view of MLflow is found by its key, which is no secret.
+    r"(?i)([?&](?!viewStateShareKey=)[\w.-]*(?:token|secret|password|key|credential|signature)"
+    r"[\w.-]*=)[^&\s]+"
 )
 
 

@@ -9,6 +9,8 @@ from dpo_ray.config.rules import STRICT, broken_rule
 from dpo_ray.config.samplers import NsgaiiConfig, SamplerConfig, TpeConfig
 from dpo_ray.config.scheduler import SchedulerConfig
 
+SweepName = Annotated[str, Field(min_length=1)]
+
 
 class SearchConfig(BaseModel):
     """How configurations are chosen."""
@@ -30,13 +32,19 @@ class SearchConfig(BaseModel):
     full_trials: Annotated[int, Field(ge=0)] = 0
     """So many trials, spread over the search, run to their end whatever a rung says: they show
     whether early rungs foretell the end."""
-    warm_start: Annotated[str, Field(min_length=1)] | None = None
-    """Name of another sweep of this store: its finished trials teach the sampler, and its best
-    run early in this one."""
+    warm_start: SweepName | list[SweepName] | None = None
+    """Name of another sweep of this store, or of several, the newest first: their finished trials
+    teach the sampler, and their best run early in this one."""
     warm_configs: Annotated[int, Field(ge=0)] = 3
-    """So many of the older sweep's best configurations run again."""
+    """So many of the older sweeps' best configurations run again."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of the sampler."""
+
+    @property
+    def older_sweeps(self) -> list[str]:
+        """The sweeps that teach this one, the newest first."""
+        named = self.warm_start
+        return [named] if isinstance(named, str) else list(named or [])
 
     @model_validator(mode="after")
     def _first_trials_fit_in(self) -> Self:
@@ -74,10 +82,10 @@ class SearchConfig(BaseModel):
 
     @model_validator(mode="after")
     def _a_grid_is_not_taught(self) -> Self:
-        if self.sampler.type == "grid" and self.warm_start is not None:
+        if self.sampler.type == "grid" and self.older_sweeps:
             raise broken_rule(
                 "a grid learns nothing and tries only its own points, so another sweep cannot "
-                f"help it, got {self.warm_start}; use search.try_first",
+                f"help it, got {', '.join(self.older_sweeps)}; use search.try_first",
                 "warm_start",
                 "sampler",
             )

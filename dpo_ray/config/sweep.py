@@ -1,8 +1,8 @@
 """Everything about a run but the question: the second of the two files people write."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.config.confirm import ConfirmConfig
@@ -13,6 +13,7 @@ from dpo_ray.config.objective import LOWER_IS_BETTER, METRICS, ObjectiveConfig, 
 from dpo_ray.config.reference import ReferenceConfig
 from dpo_ray.config.resources import ClusterConfig, ResourcesConfig
 from dpo_ray.config.rules import STRICT, broken_rule
+from dpo_ray.config.schedule import AlertsConfig, ScheduleConfig
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.tracking import TrackingConfig
 from dpo_ray.config.training import TrainingConfig
@@ -48,6 +49,12 @@ class SweepConfig(BaseModel):
     """Where MLflow shows the sweep."""
     cluster: ClusterConfig = ClusterConfig()
     """Where the sweep runs."""
+    space: Annotated[str, Field(min_length=1)] | None = None
+    """The search space of a scheduled sweep, as the command line would name it."""
+    schedule: ScheduleConfig | None = None
+    """When the sweep runs by itself: `python -m dpo_ray.schedule`."""
+    alerts: AlertsConfig = AlertsConfig()
+    """Who hears of a night that went wrong."""
 
     @model_validator(mode="after")
     def _objectives_are_measured(self) -> Self:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,18 @@ def folder_digest(folder: Path, skip: Sequence[str] = ()) -> str:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if any(path.match(pattern) for pattern in skip):
             continue
+        facts = path.stat()
         digest.update(str(path.relative_to(folder)).encode() + b"\0")
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(_file_digest(path, facts.st_size, facts.st_mtime_ns))
     return digest.hexdigest()
+
+
+@cache
+def _file_digest(path: Path, size: int, changed_ns: int) -> bytes:
+    """Read a file once per process, and again where size or time of change are others: a
+    model's weights are asked for by every key that depends on them."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 @contextmanager

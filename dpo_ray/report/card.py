@@ -1,5 +1,6 @@
 """A trained policy's card in Markdown: where it comes from, what it is worth, how it is loaded."""
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -35,10 +36,13 @@ WORDS = {
 }
 
 
-def model_card(state: SweepState, row: RankedRow, kind: Kind, folder: str) -> str:
+def model_card(
+    state: SweepState, row: RankedRow, kind: Kind, folder: str, dtype: str | None = None
+) -> str:
     """Return the card of the checkpoint `row` stands for, as the README.md of a model's folder.
 
-    `folder` is what the loading lines open: a path, a hub id, or a placeholder for either.
+    `folder` is what the loading lines open: a path, a hub id, or a placeholder for either; `dtype`
+    what they open it in, the sweep's unless it is said.
     Everything in it stands in the journal; passwords in URLs are starred out.
 
     Raises:
@@ -54,7 +58,7 @@ def model_card(state: SweepState, row: RankedRow, kind: Kind, folder: str) -> st
         f"{len(state.trials)} configurations of the sweep `{_name(state)}`.",
         *([f"**The verdict:** {state.verdict.verdict}."] if state.verdict else []),
         "## Load it",
-        _loading(state, kind, folder),
+        *_loading(state, kind, folder, dtype),
         "## What it is worth",
         *_worth(state, row, trial),
         "## How it was made",
@@ -92,20 +96,27 @@ def _what(state: SweepState, kind: Kind) -> str:
     return text[0].upper() + text[1:]
 
 
-def _loading(state: SweepState, kind: Kind, folder: str) -> str:
-    tokenizer, auto = "from transformers import AutoTokenizer", "AutoModelForCausalLM"
-    imports = f"from transformers import {auto}, AutoTokenizer"
+def _loading(state: SweepState, kind: Kind, folder: str, dtype: str | None) -> Iterator[str]:
+    auto, imports = "AutoModelForCausalLM", "from transformers import AutoModelForCausalLM"
     if kind == "adapter":
         auto = "AutoPeftModelForCausalLM"
-        imports = f"{tokenizer}; from peft import {auto}"
-    dtype = _sweep(state, "model").get("dtype", "float32")
-    return (
+        imports = f"from peft import {auto}\nfrom transformers import AutoTokenizer\n"
+    else:
+        imports += ", AutoTokenizer\n"
+    held, opened = _sweep(state, "model"), json.dumps(folder, ensure_ascii=False)
+    dtype = dtype or held.get("dtype", "float32")
+    yield (
         "```python\n"
         f"{imports}\n"
-        f'model = {auto}.from_pretrained("{folder}", dtype="{dtype}")\n'
-        f'tokenizer = AutoTokenizer.from_pretrained("{folder}")\n'
+        f'model = {auto}.from_pretrained({opened}, dtype="{dtype}")\n'
+        f"tokenizer = AutoTokenizer.from_pretrained({opened})\n"
         "```"
     )
+    if held.get("quantization", "none") != "none":
+        yield (
+            f"Its base was held in {held['quantization']} in training. Opened as above, in full, "
+            "it writes nearly the same."
+        )
 
 
 def _worth(state: SweepState, row: RankedRow, trial: TrialRow) -> Iterator[str]:

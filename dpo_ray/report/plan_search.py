@@ -25,9 +25,10 @@ def choosing_rows(plan: Plan) -> Iterator[Row]:
     listed = f"{len(search.try_first)} of try_first, " if search.try_first else ""
     order = f"the control first, {listed}{_chooser(plan)}{_options(search)}"
     yield "trials", f"{plan.trials}, {search.concurrent} at once: {order}"
-    if search.warm_start is not None:
-        again = f", its best {search.warm_configs} run again" if search.warm_configs else ""
-        yield "warm start", f"finished trials of {search.warm_start} teach the sampler{again}"
+    if older := search.older_sweeps:
+        whose = "its" if len(older) == 1 else "their"
+        again = f", {whose} best {search.warm_configs} run again" if search.warm_configs else ""
+        yield "warm start", f"finished trials of {', '.join(older)} teach the sampler{again}"
     if limits := _limits(plan.sweep.budget):
         yield "budget", f"at most {limits}"
 

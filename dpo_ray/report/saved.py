@@ -28,7 +28,13 @@ def chosen(state: SweepState, trial: str | None, step: int | None) -> RankedRow:
             raise ConfigError(f"--trial {trial}: must be one of {names or 'the trials: none yet'}")
         row = found[0]
     assert row.trial is not None
-    return row if step is None else at(row.trial, step)
+    if step is None:
+        return row
+    steps = sorted({rung.step for rung in row.trial.rungs} | {row.trial.step})
+    if step not in steps:
+        evaluated = ", ".join(map(str, steps))
+        raise ConfigError(f"--step {step}: {row.name} was evaluated at {evaluated}")
+    return at(row.trial, step)
 
 
 def saved_policy(row: RankedRow, folder: Path) -> Path:

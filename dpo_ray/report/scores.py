@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dpo_ray.data.adapter_card import AdapterCard
+from dpo_ray.output import say
 from dpo_ray.tracking.wording import number
 
 PROMPT = 48
@@ -35,7 +36,7 @@ def print_scores(table: pa.Table, card: AdapterCard, shown: int, console: Consol
     if len(table) > shown:
         console.print(f"... and {len(table) - shown:,} more; --out keeps them all", style="dim")
     for line in summary(table, card):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
 
 
 def sums(table: pa.Table, card: AdapterCard) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
-from dpo_ray.output import this_python
+from dpo_ray.output import say, this_python
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
 from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.earlier import OVERVIEW, REPORT
 from dpo_ray.tracking.foretelling import foretelling_sentence
-from dpo_ray.tracking.mlflow_server import database_file
+from dpo_ray.tracking.mlflow_links import address
+from dpo_ray.tracking.mlflow_server import database_file, default_uri
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.state import SweepState
@@ -33,9 +34,12 @@ def print_summary(
     console: Console,
     state: SweepState,
     tracking_uri: str,
-    experiment_id: str | None = None,
+    view: str | None = None,
 ) -> None:
-    """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short."""
+    """Print ranking, verdict, counts and places. `state` may be of a sweep that was cut short.
+
+    `view`: MLflow's page that compares the trials, from `#` on.
+    """
     rows = rank(state)
     console.print()
     console.print(ranking_table(state, rows, wide=console.width >= WIDE))
@@ -45,8 +49,8 @@ def print_summary(
         console.print(confirmed)
     console.print()
     sentences = [*_best(state, rows), *verdict(state, rows), counts(state), *_told(state)]
-    for text in [*sentences, *_places(state, rows, tracking_uri, experiment_id)]:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    for text in [*sentences, *_places(state, rows, tracking_uri, view)]:
+        say(console, text)
 
 
 def ranking_table(state: SweepState, rows: list[RankedRow], wide: bool = True) -> Table:
@@ -101,10 +105,15 @@ def _told(state: SweepState) -> list[str]:
     return [each for each in said if each]
 
 
-def ui_command(tracking_uri: str) -> str:
+def ui_command(tracking_uri: str, sweep: str | None = None) -> str:
     """The command, or the address, that opens the comparison."""
-    if database_file(tracking_uri) is None:
+    database = database_file(tracking_uri)
+    if database is None:
         return redact_text(tracking_uri)
+    if sweep and tracking_uri == default_uri(database.parent) and shutil.which("dpo-ray"):
+        store = database.parent
+        below = [] if store == Path("store").absolute() else ["--store", str(store)]
+        return shlex.join(["dpo-ray", "ui", sweep, *below])
     mlflow = ["mlflow"] if shutil.which("mlflow") else [this_python(), "-m", "mlflow"]
     command = [*mlflow, "ui", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
     return shlex.join(command)
@@ -177,9 +186,7 @@ def _saved(best: RankedRow, trial: TrialRow) -> dict[str, str | None]:
     return {"Adapter:  ": str(checkpoint_folder(Path(trial.folder), best.step) / ADAPTER)}
 
 
-def _places(
-    state: SweepState, rows: list[RankedRow], uri: str, experiment: str | None
-) -> list[str]:
+def _places(state: SweepState, rows: list[RankedRow], uri: str, view: str | None) -> list[str]:
     best = recommended(state, rows)
     saved = {} if best is None or best.trial is None else _saved(best, best.trial)
     places = [f"{label}{folder}" for label, folder in saved.items() if folder]
@@ -191,9 +198,7 @@ def _places(
     report = state.own_file(REPORT)
     if report is not None:
         places.append(f"Report:   {report}")
-    places.append(f"Compare:  {ui_command(uri)}")
-    if experiment is not None:
-        host = "http://127.0.0.1:5000" if database_file(uri) else redact_text(uri).rstrip("/")
-        table = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
-        places.append(f"          then open {host}/{table}")
+    places.append(f"Compare:  {ui_command(uri, state.plan.name if state.plan else None)}")
+    if view is not None:
+        places.append(f"          then open {address(uri, view)}")
     return places

@@ -67,8 +67,9 @@ def run_confirmation(
         for _ in pool.run_all(jobs, screen.check, on_rung):
             pass
     finally:
-        pool.cancel_all(CANCEL_S)
-        pump.catch_up(CANCEL_S)
+        patience = 0.0 if screen.hurried() else CANCEL_S
+        pool.cancel_all(patience)
+        pump.catch_up(patience)
     screen.check()
     conclude(journal, planned)
 

@@ -31,8 +31,8 @@ def to_record(event: Event) -> AnyRecord:
     match event:
         case Started():
             return _trial_started(event)
-        case Logged(trial=trial, step=step, metrics=metrics):
-            return TrainMetrics(trial=trial, step=step, metrics=metrics)
+        case Logged(trial=trial, step=step, metrics=metrics, system=system):
+            return TrainMetrics(trial=trial, step=step, metrics=metrics, system=system)
         case Wrote(trial=trial, path=path, folder=folder, table=table):
             return ArtifactWritten(trial=trial, path=path, folder=folder, table=table)
         case Ended(trial=trial, outcome=outcome):
@@ -46,8 +46,8 @@ def to_record(event: Event) -> AnyRecord:
             )
         case SftStarted():
             return _sft_started(event)
-        case SftLogged(step=step, metrics=metrics):
-            return ReferenceMetrics(step=step, metrics=metrics)
+        case SftLogged(step=step, metrics=metrics, system=system):
+            return ReferenceMetrics(step=step, metrics=metrics, system=system)
         case SftEnded(outcome=outcome):
             return ReferenceEnded(**_end(outcome))
 

@@ -11,8 +11,8 @@ from dpo_ray.search.progress import Progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAVING = (
-    "{name}: no further trial begins, those at work save where they are and leave; a second one "
-    "ends the sweep at once"
+    "Interrupted by {name}: no further trial begins, those at work save where they are and leave. "
+    "Once more ends the sweep at once."
 )
 
 
@@ -32,6 +32,7 @@ def interruptible(
     def handle(number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         if progress.signal is not None:
+            progress.twice = True
             raise KeyboardInterrupt
         progress.signal = name
         # In a thread: the screen's lock may be held by whoever was interrupted.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.data.cache import folder_digest
 from dpo_ray.data.prepared import (
     evaluation_prompts,
     missing_shards,
@@ -37,6 +38,10 @@ AnyJob = TypeVar("AnyJob", ShardJob, JoinJob)
 class Workers(Protocol):
     """Whoever does jobs, in any order, and yields each one's end: a pool, or this process."""
 
+    def wait_warm(self, check: Callable[[], None]) -> None:
+        """Return when somebody could begin."""
+        ...
+
     def run_all(
         self, jobs: Iterable[AnyJob], check: Callable[[], None]
     ) -> Iterator[tuple[AnyJob, Outcome]]:
@@ -53,6 +58,8 @@ class Screen:
     progress: Callable[[str, float], None] = lambda text, share: None
     check: Callable[[], None] = lambda: None
     """Called while it waits; what it raises ends the preparation."""
+    hurried: Callable[[], bool] = lambda: False
+    """Whether nobody is to be waited for any more."""
 
 
 @dataclass
@@ -120,6 +127,7 @@ def prepared_record(
         hashes={
             "data": report.rows.digest,
             "rows": shared.rows.name,
+            "weights": folder_digest(shared.model.folder),
             **{stage: entry.name for stage, entry in entries.items()},
             **_unseen_entries(unseen),
             **_model_entry(shared),
@@ -173,6 +181,7 @@ def _make(
     missing = [stage for stage in group if not shared.prepared.entries[stage].is_dir()]
     shards = {stage: _shards(shared, stage) for stage in missing}
     if missing:
+        workers.wait_warm(screen.check)
         begins = " and ".join(BEGINNINGS[stage] for stage in missing)
         screen.stage((begins[0].upper() + begins[1:]).format(split=shared.prepared.split))
     todo = [

@@ -20,6 +20,8 @@ class Progress:
         self._in_a_row = 0
         self._fatal: Outcome | None = None
         self.signal: str | None = None
+        self.twice = False
+        """Whether it came a second time: nobody is waited for any more."""
 
     def note(self, event: Ended) -> None:
         """Take a trial's end into account; broken text is a result, and no failure."""

@@ -53,7 +53,7 @@ def prepare_and_search(
     past = fold(read_journal(journal.path))
     meter = Meter(plan.sweep, past, _slots(plan))
     journal.subscribe(meter)
-    screen = replace(screen, check=progress.check)
+    screen = replace(screen, check=progress.check, hurried=lambda: progress.twice)
     with (
         interruptible(progress, screen.stage),
         tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,
@@ -77,7 +77,9 @@ def prepare_and_search(
                     ready = get_ready(inputs, plan.sweep, pool, journal, screen)
                     _same_as_before(plan, journal, past)
                     learn_once(plan, journal)
-                    screen.stage("Waiting for the first slot to be warm")
+                    pool.wait_warm(progress.check)
+                    if over(past) < plan.trials:
+                        screen.stage(_announced(plan, past))
                     template = replace(_template(plan, ready.search), evaluate=evaluate)
                     tune_files = Path(scratch)
                     run_search(
@@ -99,6 +101,12 @@ def prepare_and_search(
             f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
             f"{plan.trials} trials ran; the same command with a larger budget goes on"
         )
+
+
+def _announced(plan: Plan, past: SweepState) -> str:
+    left = plan.trials - over(past)
+    at_once = min(_slots(plan), left)
+    return f"Searching: {left} trial{'s' * (left != 1)}, {at_once} at once"
 
 
 class _Ends:

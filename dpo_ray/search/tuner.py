@@ -93,8 +93,9 @@ def run_search(parts: SearchParts) -> None:
     try:
         _tuner(parts, past).fit()
     finally:
-        parts.pool.cancel_all(CANCEL_S)
-        parts.pump.catch_up(CANCEL_S)
+        patience = 0.0 if parts.progress.twice else CANCEL_S
+        parts.pool.cancel_all(patience)
+        parts.pump.catch_up(patience)
     parts.progress.check()
 
 

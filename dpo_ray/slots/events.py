@@ -1,6 +1,6 @@
 """What a slot tells the driver. Events of one slot are numbered from 0 and kept in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dpo_ray.training.jobs import Outcome, SftJob, Texts, TrialJob
 
@@ -23,6 +23,8 @@ class Logged:
     trial: int
     step: int
     metrics: dict[str, float]
+    system: dict[str, float] = field(default_factory=dict)
+    """What the worker used meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class SftLogged:
 
     step: int
     metrics: dict[str, float]
+    system: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

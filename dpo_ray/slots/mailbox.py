@@ -196,15 +196,21 @@ class SlotMailbox:
         elif isinstance(self._job, SftJob):
             await self._publish(SftStarted(self._job, self.name, total_steps, texts or Texts()))
 
-    async def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
+    async def log(
+        self,
+        job_id: int,
+        step: int,
+        metrics: dict[str, float],
+        system: dict[str, float] | None = None,
+    ) -> None:
         """Note a logging step not seen before."""
         if not self._hears(job_id) or step <= self._seen_log:
             return
         self._seen_log = step
         if isinstance(self._job, TrialJob):
-            await self._publish(Logged(self._job.trial, step, metrics))
+            await self._publish(Logged(self._job.trial, step, metrics, system or {}))
         elif isinstance(self._job, SftJob):
-            await self._publish(SftLogged(step, metrics))
+            await self._publish(SftLogged(step, metrics, system or {}))
 
     async def report(
         self, job_id: int, step: int, fraction: float, metrics: dict[str, float]

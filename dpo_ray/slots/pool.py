@@ -73,6 +73,12 @@ class SlotPool:
         """
         return next(self.run_all([job], check))[1]
 
+    def wait_warm(self, check: Callable[[], None] = lambda: None) -> None:
+        """Return when the first slot is warm, or never will be; `check` is as in `run`."""
+        arriving = [slot.wait_warm.remote() for slot in self.slots.values()]
+        while not ray.wait(arriving, timeout=CHECK_S)[0]:
+            check()
+
     def run_all(
         self,
         jobs: Iterable[AnyJob],

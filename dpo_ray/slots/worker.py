@@ -27,8 +27,14 @@ class RemoteMailbox:
     ) -> None:
         self._slot.started.remote(job_id, total_steps, texts, step)
 
-    def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
-        self._slot.log.remote(job_id, step, metrics)
+    def log(
+        self,
+        job_id: int,
+        step: int,
+        metrics: dict[str, float],
+        system: dict[str, float] | None = None,
+    ) -> None:
+        self._slot.log.remote(job_id, step, metrics, system)
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
         answer = self._slot.report.remote(job_id, step, fraction, metrics)

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from dpo_ray.output import console_of
+from dpo_ray.output import console_of, say
 from dpo_ray.tracking.console_lines import line
 from dpo_ray.tracking.console_table import bar, progress_line, table
 from dpo_ray.tracking.failures import Failures
@@ -26,6 +26,8 @@ from dpo_ray.tracking.records import (
     ReferenceEnded,
     ReferenceMetrics,
     SweepEnded,
+    SweepPlanned,
+    SweepResumed,
     TrialEnded,
 )
 from dpo_ray.tracking.sft_lines import sft_progress
@@ -68,7 +70,8 @@ class SweepConsole:
         self._console = console_of(stream)
         self._state, self._failures = SweepState(), Failures()
         self._lock = threading.Lock()
-        self._stage, self._share = "", None
+        self._stage = ""
+        self._share: float | None = None
         self._stage_began = self._progress_said = clock()
         self._turning = Spinner("dots", style="cyan")
         self._drawn: RenderableType = ""
@@ -150,9 +153,7 @@ class SweepConsole:
         shown = text if block else text.replace("\n", " ")
         shown += "".join(f"\n    {each}" for each in below)
         style = "dim" if self._live else None
-        self._console.print(
-            f"{stamp} {shown}", style=style, markup=False, highlight=False, soft_wrap=True
-        )
+        say(self._console, f"{stamp} {shown}", style)
 
     def _make_live(self) -> Live | None:
         if not self._console.is_terminal or self._console.is_dumb_terminal:
@@ -192,7 +193,11 @@ class SweepConsole:
 
     def _spinner(self, text: str) -> RenderableType:
         """It turns as long as this process lives, so a quiet sweep is not taken for a hung one."""
-        self._turning.update(text=Text(text, no_wrap=True, overflow="ellipsis"))
+        shown = Text(text)
+        shown.truncate(
+            self._console.width - 2, overflow="ellipsis"
+        )  # the spinner's own and a space
+        self._turning.update(text=shown)
         return self._turning
 
 
@@ -200,5 +205,12 @@ def _stays(record: AnyRecord) -> bool:
     """Whether a line must outlive the table: what a person would scroll back for."""
     failed = isinstance(record, TrialEnded) and record.state in ("FAILED", "KILLED")
     return failed or isinstance(
-        record, Confirmed | DataChecked | ReferenceEnded | Prepared | SweepEnded
+        record,
+        SweepPlanned
+        | SweepResumed
+        | DataChecked
+        | ReferenceEnded
+        | Prepared
+        | Confirmed
+        | SweepEnded,
     )

@@ -109,11 +109,14 @@ def _decided(state: SweepState, record: RungDecided) -> str:
 
 def _ended(state: SweepState, record: TrialEnded, total: int) -> str:
     row = state.row(record.trial)
-    now = progress(state, total, record.time)
-    left = f", {now.left}" if now.left else ""
     broken = record.state in ("FAILED", "KILLED")
     what = record.reason if broken else f"{numbers(row.metrics)}; {record.reason}"
-    return (
+    ended = (
         f"{row.name} {record.state} after {duration(record.seconds)} at step "
-        f"{record.step}/{row.total_steps}: {what}; {now.ended}/{total} trials done{left}"
+        f"{record.step}/{row.total_steps}: {what}"
     )
+    if record.state == "KILLED":
+        return ended  # it is not done, and nothing is left to wait for
+    now = progress(state, total, record.time)
+    left = f", {now.left}" if now.left else ""
+    return f"{ended}; {now.ended}/{total} trials done{left}"

@@ -21,8 +21,11 @@ REPORT = "report.html"
 QUESTION = ("space", "control", "sweep")
 """Sections of a plan that say what is asked."""
 MAY_CHANGE = {
+    "sweep.alerts",
     "sweep.budget",
     "sweep.cluster",
+    "sweep.schedule",
+    "sweep.space",
     "sweep.tracking",
     "sweep.resources.cpus_per_worker",
     "sweep.resources.gpus_per_worker",

@@ -10,7 +10,7 @@ from dpo_ray.tracking.records import Metrics
 
 REFERENCE = "reference"
 Key = int | str | None
-"""A trial's number, REFERENCE for its fine-tuning, None for the sweep's own run."""
+"""A trial's number, REFERENCE for the model that all start from, None for the sweep's own run."""
 
 
 class RunBook:
@@ -77,6 +77,10 @@ class RunBook:
         if not self._writer.has_tag(self.runs[key], tag):
             self.upload(key, path, folder)
             self.tag(key, {tag: path})
+
+    def artifact_uri(self, key: Key) -> str:
+        """Where the server keeps the run's artifacts."""
+        return self._writer.artifact_uri(self.runs[key])
 
     def reopen(self, key: Key) -> None:
         """Show a run as running again: what was interrupted goes on."""

@@ -21,6 +21,8 @@ from dpo_ray.tracking.state import SweepState
 
 __all__ = ["MlflowMirror", "reachable"]
 
+PART = 4000
+"""Records after which what was written counts as written: an outage costs no more of the work."""
 _REFUSED = {400, 404, 405, 409, 413, 422}
 _log = logging.getLogger(__name__)
 
@@ -34,11 +36,13 @@ class MlflowMirror:
 
     def __init__(self, journal: Path, uri: str, experiment: str, poll_s: float = 0.5) -> None:
         self.problems: list[str] = []
+        self.calls = 0
+        """Steps that were taken, the repeated ones as well."""
         self._journal, self._uri, self._experiment = journal, uri, experiment
         self._poll_s = poll_s
         self._state = SweepState()
         self._runs: SweepRuns | None = None
-        self._offset = self._seen = 0
+        self._offset = self._seen = self._written = 0
         self._waiting: list[AnyRecord] = []
         self._closing = threading.Event()
         self._deadline = float("inf")
@@ -46,9 +50,14 @@ class MlflowMirror:
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
 
     @property
-    def experiment_id(self) -> str | None:
-        """MLflow's number of the experiment, once connected."""
-        return self._runs.experiment if self._runs else None
+    def view(self) -> str | None:
+        """The page that compares the sweep's trials, from `#` on, once it is there."""
+        return self._runs.view if self._runs else None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many records have been written, of how many that were read."""
+        return self._written, self._seen
 
     @property
     def parent_run_id(self) -> str | None:
@@ -64,8 +73,22 @@ class MlflowMirror:
     def close(self, timeout_s: float) -> bool:
         """Follow to the journal's end, then stop. Returns whether all of it is in MLflow."""
         self._deadline = time.monotonic() + timeout_s
+        self.finish()
+        self.wait(timeout_s)
+        return self.complete
+
+    def finish(self) -> None:
+        """Stop at the journal's end, however long that takes; returns at once."""
         self._closing.set()
-        self._thread.join(timeout_s)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, but not longer. Returns whether it has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has followed to the journal's end and everything was taken."""
         return self._drained and not self.problems
 
     def _run(self) -> None:
@@ -95,12 +118,15 @@ class MlflowMirror:
                 self._state.apply(record)
         if self._waiting:
             self._runs = self._runs or SweepRuns(self._uri, self._experiment, self._state)
-            self._write(self._runs)
-            self._waiting = []
+        while self._waiting and self._runs:
+            part = self._waiting[:PART]
+            self._write(self._runs, part)
+            self._waiting = self._waiting[PART:]
+            self._written += len(part)
 
-    def _write(self, runs: SweepRuns) -> None:
+    def _write(self, runs: SweepRuns, records: list[AnyRecord]) -> None:
         runs.forget_waiting()
-        for record in self._waiting:
+        for record in records:
             for call in runs.calls(record):
                 self._unless_refused(call, f"{record.kind} ({record.seq})")
         for call in runs.flushes():
@@ -109,6 +135,7 @@ class MlflowMirror:
     def _unless_refused(self, call: Callable[[], None], what: str) -> None:
         try:
             call()
+            self.calls += 1
         except Exception as error:
             if _is_passing(error):
                 raise

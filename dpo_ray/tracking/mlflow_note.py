@@ -1,14 +1,14 @@
 """A sweep's page in MLflow: the note on its own run, in Markdown."""
 
-import json
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.tracking.candidates import best_of_each
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key
+from dpo_ray.tracking.mlflow_links import compare_page, run_page, table_page, trials_of
 from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.results import score_key
 from dpo_ray.tracking.sft_lines import sft_result
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
@@ -19,21 +19,28 @@ SHOWN = 24
 dozen fill."""
 
 
-def note(state: SweepState, experiment: str, runs: Mapping[Key, str]) -> str:
-    """The sweep's page in Markdown: verdict and links first, since MLflow folds the rest away.
+def note(
+    state: SweepState, experiment: str, runs: Mapping[Key, str], first: Sequence[str] = ()
+) -> str:
+    """The sweep's page in Markdown: links and verdict first, since MLflow folds away all but the
+    first four lines or so.
 
-    `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the SFT's.
+    `runs` maps trial numbers to run ids, None to the sweep's own, REFERENCE to the reference's;
+    `first` are links that come before all others.
     """
     children = {number: run for number, run in runs.items() if isinstance(number, int)}
     shown = _shown(state)
-    links = [f"[All trials]({_children_link(experiment, runs[None])})"]
+    best_first = score_key(state.objectives), state.objective[1] == "minimize"
+    table = table_page(experiment, trials_of(runs[None]), *best_first)
+    links = [*first, f"[table of trials]({table})"]
     if children:
         links.append(_compared(state, experiment, children, shown))
     if REFERENCE in runs:
-        links.append(f"[the reference's SFT](#/experiments/{experiment}/runs/{runs[REFERENCE]})")
+        name = "the reference" if state.sft is None else "the reference's SFT"
+        links.append(_link(experiment, name, runs[REFERENCE]))
     parts = [
-        _verdict(state),
         " · ".join(links),
+        *_verdict(state),
         *_confirmed(state, experiment, children),
         *_sft(state),
         _table(state, shown, experiment, children),
@@ -54,9 +61,9 @@ def _compared(
     state: SweepState, experiment: str, children: dict[int, str], shown: list[TrialRow]
 ) -> str:
     if len(state.trials) <= SHOWN:
-        return f"[compare them]({_compare_link(experiment, list(children.values()))})"
+        return f"[compare them]({compare_page(experiment, list(children.values()))})"
     runs = [children[row.number] for row in shown if row.number in children]
-    return f"[compare those below]({_compare_link(experiment, runs)}), the best and the default"
+    return f"[compare those below]({compare_page(experiment, runs)}), the best and the default"
 
 
 def _sft(state: SweepState) -> list[str]:
@@ -66,22 +73,23 @@ def _sft(state: SweepState) -> list[str]:
     return [text[0].upper() + text[1:]]
 
 
-def _verdict(state: SweepState) -> str:
+def _verdict(state: SweepState) -> list[str]:
     if state.ended is None:
-        return "**Running.**"
+        return ["**Running.**"]
     ended = f"**Ended with exit code {state.ended.exit_code}:** {redact_text(state.ended.reason)}"
     best = state.trials.get(-1 if state.ended.best is None else state.ended.best)
     if best is None:
-        return ended
+        return [ended]
     if state.verdict is not None:
-        return f"**Confirmed:** {redact_text(state.verdict.verdict)}.\n\n{ended}"
+        return [f"**Confirmed:** {redact_text(state.verdict.verdict)}.", ended]
     metric, _ = state.objective
     metrics = _at(best, state.ended.step)
     score = with_interval(metrics, metric)
-    return (
+    found = (
         f"**Best: {best.name}**, {configuration(best.params)}: {metric} {score}, "
-        f"KL {plain(metrics, 'kl')} nats. Not confirmed on fresh seeds.\n\n{ended}"
+        f"KL {plain(metrics, 'kl')} nats. Not confirmed on fresh seeds."
     )
+    return [found, ended]
 
 
 def _at(trial: TrialRow, step: int | None) -> Metrics:
@@ -148,16 +156,4 @@ def _scores(metrics: dict[str, float], metric: str) -> list[str]:
 
 
 def _link(experiment: str, name: str, run: str) -> str:
-    return f"[{name}](#/experiments/{experiment}/runs/{run})"
-
-
-def _children_link(experiment: str, parent: str) -> str:
-    """The runs table, this sweep's trials only; the URL is what opens it outside GenAI mode."""
-    found = quote(f"tags.`mlflow.parentRunId` = '{parent}' and tags.stage = 'search'")
-    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&searchFilter={found}"
-
-
-def _compare_link(experiment: str, runs: list[str]) -> str:
-    """MLflow's compare page, on which parallel coordinates are drawn."""
-    asked = (json.dumps(part, separators=(",", ":")) for part in (runs, [experiment]))
-    return "#/compare-runs?runs={}&experiments={}".format(*map(quote, asked))
+    return f"[{name}]({run_page(experiment, run)})"

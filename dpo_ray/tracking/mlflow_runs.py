@@ -1,20 +1,26 @@
-"""One sweep as MLflow runs: a parent, and a child per trial and for the reference's SFT."""
+"""One sweep as MLflow runs: a parent, and a child per trial and for the reference."""
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.flags import flags
-from dpo_ray.tracking.foretelling import foretelling
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key, RunBook
+from dpo_ray.tracking.mlflow_champion import register
+from dpo_ray.tracking.mlflow_experiment import share_view
+from dpo_ray.tracking.mlflow_links import version_page
 from dpo_ray.tracking.mlflow_note import note
+from dpo_ray.tracking.mlflow_registry import Registry, model_name
 from dpo_ray.tracking.mlflow_texts import (
+    end_tags,
+    journal_id,
     plan_yaml,
     searched_params,
     sft_yaml,
     stage_tags,
+    sweep_tags,
+    verdict_tags,
 )
 from dpo_ray.tracking.mlflow_writer import RunWriter
 from dpo_ray.tracking.records import (
@@ -23,7 +29,7 @@ from dpo_ray.tracking.records import (
     CandidateConfirmed,
     Confirmed,
     DataChecked,
-    Metrics,
+    PolicyRecommended,
     Prepared,
     ReferenceEnded,
     ReferenceMetrics,
@@ -38,6 +44,7 @@ from dpo_ray.tracking.records import (
     TrialStarted,
     WarmStarted,
 )
+from dpo_ray.tracking.results import result_metrics, trial_result, whole_points
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.wording import run_name
 
@@ -54,10 +61,15 @@ class SweepRuns:
     """
 
     def __init__(self, uri: str, experiment: str, state: SweepState) -> None:
-        writer = RunWriter(uri, experiment)
-        self.experiment = writer.experiment
+        self._writer = RunWriter(uri, experiment)
+        self.experiment = self._writer.experiment
         self._state = state
-        self._book = RunBook(writer)
+        self._book = RunBook(self._writer)
+        self._registry = Registry(self._writer.client, model_name(experiment))
+        self._journal = ""
+        self._registered: list[str] = []
+        self.view: str | None = None
+        """Where all trials are compared, once that page is there."""
 
     @property
     def parent(self) -> str | None:
@@ -71,7 +83,8 @@ class SweepRuns:
         """
         match record:
             case SweepPlanned():
-                return [partial(self._open_parent, record), self._write_plan, self._write_note]
+                opening = [partial(self._open_parent, record), partial(self._share_view, record)]
+                return [*opening, self._write_plan, self._write_note]
             case SweepResumed():
                 return [partial(self._book.reopen, None), self._write_plan, self._write_note]
             case WarmStarted(sweep=sweep, note=note):
@@ -81,18 +94,20 @@ class SweepRuns:
                 return [partial(self._book.reopen, record.trial)]
             case ReferenceStarted():
                 return [partial(self._open_reference, record), self._write_sft, self._write_note]
-            case ReferenceMetrics(metrics=metrics, step=step, time=time):
-                return [partial(self._book.hold, REFERENCE, metrics, step, time)]
+            case ReferenceMetrics(metrics=metrics, system=system, step=step, time=time):
+                return [partial(self._book.hold, REFERENCE, metrics | system, step, time)]
             case ReferenceEnded():
                 return [*self._reference_ending(record), self._write_note]
             case DataChecked():
                 report = DataReport.model_validate(record.report)
                 return [partial(self._book.dataset, None, report), partial(self._report, report)]
             case Prepared():
-                return [partial(self._tag_hashes, record)]
+                return [partial(self._tag_hashes, record), partial(self._evaluated, record)]
             case TrialStarted():
                 return [partial(self._open_child, record.trial)]
-            case TrainMetrics() | RungReached():
+            case TrainMetrics(metrics=metrics, system=system, step=step, time=time):
+                return [partial(self._book.hold, record.trial, metrics | system, step, time)]
+            case RungReached():
                 held = (record.metrics, record.step, record.time)
                 return [partial(self._book.hold, record.trial, *held)]
             case TrialEnded():
@@ -103,7 +118,9 @@ class SweepRuns:
             case CandidateConfirmed():
                 return self._candidate(record)
             case Confirmed():
-                return [partial(self._book.tag, None, _verdict_tags(record)), self._write_note]
+                return [partial(self._book.tag, None, verdict_tags(record)), self._write_note]
+            case PolicyRecommended():
+                return [partial(self._register, record)]
             case SweepEnded():
                 return self._sweep_ending(record)
         return []
@@ -117,21 +134,22 @@ class SweepRuns:
         self._book.forget_waiting()
 
     def _open_parent(self, record: SweepPlanned) -> None:
-        origin = f"{record.host}:{record.pid}:{record.time!r}"
-        identity = {
-            "dpo_ray.sweep": record.name,
-            # The name alone could be another store's, or an older journal's.
-            "dpo_ray.journal": hashlib.sha256(origin.encode()).hexdigest()[:12],
-        }
+        self._journal = journal_id(record)
+        identity = {"dpo_ray.sweep": record.name, "dpo_ray.journal": self._journal}
         self._book.open(None, identity, record.name, record.time)
         versions = {f"version.{name}": version for name, version in record.versions.items()}
-        self._book.tag(None, versions | {"dpo_ray.host": record.host})
+        self._book.tag(None, versions | {"dpo_ray.host": record.host} | sweep_tags(self._state))
+
+    def _share_view(self, record: SweepPlanned) -> None:
+        parent = self._book.runs[None]
+        self.view = share_view(self._writer, self._state, record, parent)
 
     def _write_plan(self) -> None:
         self._book.text(None, plan_yaml(self._state), "plan.yaml")
 
     def _write_note(self) -> None:
-        text = note(self._state, self.experiment, self._book.runs)
+        links = [f"[compare all trials]({self.view})"] if self.view else []
+        text = note(self._state, self.experiment, self._book.runs, [*links, *self._registered])
         self._book.tag(None, {"mlflow.note.content": text})
 
     def _tag_hashes(self, record: Prepared) -> None:
@@ -141,9 +159,23 @@ class SweepRuns:
         self._book.text(None, report.model_dump_json(indent=2), "data_report.json")
         self._book.text(None, "\n".join(data_lines(report)), "data_report.txt")
 
-    def _open_reference(self, record: ReferenceStarted) -> None:
+    def _open_reference(self, record: ReferenceStarted | Prepared) -> None:
         identity = {"mlflow.parentRunId": self._book.runs[None], "stage": REFERENCE}
         self._book.open(REFERENCE, identity, REFERENCE, record.time)
+        self._book.tag(REFERENCE, sweep_tags(self._state))
+
+    def _evaluated(self, record: Prepared) -> None:
+        """Give the reference's own evaluation to its run, which begins here if it was not tuned."""
+        tuned = self._state.sft is not None
+        if not tuned:
+            self._open_reference(record)
+        result = result_metrics(record.reference, self._state.objectives)
+        self._book.hold(REFERENCE, record.reference | result, 0, record.time)
+        self._book.flush(REFERENCE)
+        if not tuned:
+            told = {"trial.state": "COMPLETED", "trial.reason": "evaluated as it is, not trained"}
+            self._book.tag(REFERENCE, told)
+            self._book.close(REFERENCE, "FINISHED", record.time)
 
     def _write_sft(self) -> None:
         self._book.text(REFERENCE, sft_yaml(self._state), "sft.yaml")
@@ -154,7 +186,7 @@ class SweepRuns:
         self._book.open(number, identity, run_name(trial), trial.started)
         self._book.params(number, searched_params(trial, self._state.parameters))
         tags = {"trial.origin": trial.origin, "trial.folder": trial.folder}
-        self._book.tag(number, tags | stage_tags(self._state, trial))
+        self._book.tag(number, tags | stage_tags(self._state, trial) | sweep_tags(self._state))
 
     def _candidate(self, record: CandidateConfirmed) -> list[Call]:
         """Put what was confirmed beside what was searched, in the candidate's own run."""
@@ -166,7 +198,7 @@ class SweepRuns:
         return [partial(self._book.hold, tried.trial, *held)]
 
     def _reference_ending(self, record: ReferenceEnded) -> list[Call]:
-        tags = _end_tags(record, record.reason) | {"reused": str(record.reused).lower()}
+        tags = end_tags(record, record.reason) | {"reused": str(record.reused).lower()}
         return [
             partial(self._book.flush, REFERENCE),
             partial(self._book.tag, REFERENCE, tags),
@@ -176,16 +208,30 @@ class SweepRuns:
     def _ending(self, record: TrialEnded) -> list[Call]:
         """The status comes last: a run that reads FINISHED is complete."""
         trial = self._state.row(record.trial)
-        tags = _end_tags(record, trial.reason)
+        tags = end_tags(record, trial.reason)
         if signs := flags(trial.rungs):
             tags["trial.flags"] = "; ".join(signs)
         return [
             partial(self._book.hold, record.trial, record.metrics, record.step, record.time),
+            partial(self._hold_result, record),
             partial(self._book.flush, record.trial),
             partial(self._book.tag, record.trial, tags),
             partial(self._upload_adapter, record.trial, record.adapter),
             partial(self._book.close, record.trial, _STATUS[record.state], record.time),
         ]
+
+    def _hold_result(self, record: TrialEnded) -> None:
+        found = trial_result(self._state, self._state.row(record.trial))
+        if found is not None:
+            rung, metrics = found
+            self._book.hold(record.trial, metrics, rung.step, rung.time)
+
+    def _register(self, record: PolicyRecommended) -> None:
+        version = register(self._book, self._registry, self._state, record, self._journal)
+        if version is not None:
+            name = f"{self._registry.name} version {version.number}"
+            link = version_page(self._registry.name, version.number)
+            self._registered = [f"[registered as {name}]({link})"]
 
     def _sweep_ending(self, record: SweepEnded) -> list[Call]:
         sft = self._state.sft
@@ -196,43 +242,17 @@ class SweepRuns:
         return [
             *(partial(self._book.tag, key, tags) for key in cut_off),
             *(partial(self._book.close, key, "KILLED", record.time) for key in cut_off),
-            partial(self._copy_best, record),
+            partial(self._write_whole, record),
             partial(self._book.tag, None, {"sweep.reason": record.reason}),
             self._write_note,
             partial(self._book.close, None, status, record.time),
         ]
 
-    def _copy_best(self, record: SweepEnded) -> None:
-        """Give the sweep's own run the numbers it stands for."""
-        rungs = [] if record.best is None else self._state.trials[record.best].rungs
-        chosen = [rung for rung in rungs if record.step in (None, rung.step)][-1:]
-        for rung in chosen:
-            self._book.hold(None, rung.metrics, rung.step, rung.time)
-        self._book.hold(None, _method(self._state), chosen[0].step if chosen else 0, record.time)
-        verdict, step = self._state.verdict, chosen[0].step if chosen else 0
-        if verdict is not None and verdict.champion is not None:
-            confirmed = self._state.confirmed[verdict.champion]
-            self._book.hold(None, confirmed.metrics, step, record.time)
+    def _write_whole(self, record: SweepEnded) -> None:
+        for metrics, step, time in whole_points(self._state, record):
+            self._book.hold(None, metrics, step, time)
         self._book.flush(None)
 
     def _upload_adapter(self, trial: int, folder: str | None) -> None:
         if folder is not None:
             self._book.upload_once(trial, folder, "adapter", tag="trial.adapter")
-
-
-def _method(state: SweepState) -> Metrics:
-    """What all runs of the sweep have cost, and whether early rungs foretell the end."""
-    taus = {f"search/kendall_tau_{each.fraction:.0%}": each.tau for each in foretelling(state)}
-    spent = {"spent/hours": state.seconds / 3600, "spent/gpu_hours": state.gpu_seconds / 3600}
-    return spent | {name.replace("%", "pct"): tau for name, tau in taus.items()}
-
-
-def _verdict_tags(record: Confirmed) -> dict[str, str]:
-    champion = "none" if record.champion is None else str(record.champion)
-    return {"confirm.verdict": record.verdict, "confirm.champion": champion}
-
-
-def _end_tags(record: TrialEnded | ReferenceEnded, reason: str) -> dict[str, str]:
-    """A fully trained model is a tag: its weights would be gigabytes for every trial."""
-    model = {"trial.model": record.model} if record.model is not None else {}
-    return {"trial.state": record.state, "trial.reason": reason} | model

@@ -1,5 +1,6 @@
 """What the mirror writes into MLflow in words: parameters, tags, YAML files."""
 
+import hashlib
 import io
 from collections.abc import Mapping
 from math import log10
@@ -8,8 +9,18 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from dpo_ray.config.redaction import redact
+from dpo_ray.tracking.records import Confirmed, ReferenceEnded, SweepPlanned, TrialEnded
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
+
+CONTENT = ("data", "weights", "model_revision")
+"""Hashes by which runs of several sweeps are told apart or put together."""
+
+
+def journal_id(record: SweepPlanned) -> str:
+    """Tell a sweep from another of the same name: another store's, or an older journal's."""
+    origin = f"{record.host}:{record.pid}:{record.time!r}"
+    return hashlib.sha256(origin.encode()).hexdigest()[:12]
 
 
 def searched_params(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> dict[str, str]:
@@ -20,10 +31,33 @@ def searched_params(trial: TrialRow, parameters: dict[str, dict[str, Any]]) -> d
     found: dict[str, str] = {}
     for name, value in trial.params.items():
         found[name] = str(value)
-        logarithmic = name == "beta" or parameters.get(name, {}).get("log", False)
-        if logarithmic and isinstance(value, float) and value > 0:
-            found[f"log10.{name}"] = f"{log10(value):.4f}"
+        axis = axis_name(name, parameters.get(name, {}))
+        if axis != name and isinstance(value, float | int) and value > 0:
+            found[axis] = f"{log10(value):.4f}"
     return found
+
+
+def axis_name(name: str, parameter: Mapping[str, Any]) -> str:
+    """Return the parameter that a chart draws: `log10.NAME` where the scale is logarithmic."""
+    return f"log10.{name}" if name == "beta" or parameter.get("log") else name
+
+
+def sweep_tags(state: SweepState) -> dict[str, str]:
+    """What every run of a sweep carries, so that runs of many sweeps can be searched and grouped:
+    whose it is, the project's commit, the hashes of data and model."""
+    plan, prepared = state.plan, state.prepared
+    if plan is None:
+        return {}
+    tags = {
+        "sweep": plan.name,
+        "mlflow.source.name": "dpo-ray sweep",
+        "mlflow.source.type": "LOCAL",
+    }
+    if plan.project is not None:
+        commit, dirty = plan.project.commit, str(plan.project.dirty).lower()
+        tags |= {"mlflow.source.git.commit": commit, "git.dirty": dirty}
+    hashes = prepared.hashes if prepared else {}
+    return tags | {f"hash.{name}": hashes[name] for name in CONTENT if name in hashes}
 
 
 def stage_tags(state: SweepState, trial: TrialRow) -> dict[str, str]:
@@ -38,6 +72,23 @@ def stage_tags(state: SweepState, trial: TrialRow) -> dict[str, str]:
         "confirm.seed": str(trial.seed),
         "confirm.default": str(tried.is_default).lower(),
     }
+
+
+def end_tags(record: TrialEnded | ReferenceEnded, reason: str) -> dict[str, str]:
+    """Say how a training ended, in the run's note as well: MLflow shows failed and killed runs
+    alike, and stopped ones as finished.
+
+    A fully trained model is a tag: its weights would be gigabytes for every trial.
+    """
+    told = f"**{record.state}:** {reason}"
+    tags = {"trial.state": record.state, "trial.reason": reason, "mlflow.note.content": told}
+    return tags | ({"trial.model": record.model} if record.model is not None else {})
+
+
+def verdict_tags(record: Confirmed) -> dict[str, str]:
+    """Say what the confirmation found."""
+    champion = "none" if record.champion is None else str(record.champion)
+    return {"confirm.verdict": record.verdict, "confirm.champion": champion}
 
 
 def plan_yaml(state: SweepState) -> str:

@@ -39,6 +39,16 @@ class Record(BaseModel):
     time: float = 0.0
 
 
+class ProjectCommit(BaseModel):
+    """What the project that a sweep was started from looked like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    commit: str
+    dirty: bool
+    """Files that git follows had been changed since."""
+
+
 class SweepPlanned(Record):
     """The first line: everything that was decided before anything ran."""
 
@@ -50,6 +60,8 @@ class SweepPlanned(Record):
     versions: dict[str, str]
     command: list[str] = []
     """As it was typed, word by word, without secrets; empty where nobody typed it."""
+    project: ProjectCommit | None = None
+    """None where it was started outside a git repository."""
 
 
 class SweepResumed(Record):
@@ -128,6 +140,8 @@ class ReferenceMetrics(Record):
     kind: Literal["reference_metrics"] = "reference_metrics"
     step: int
     metrics: Metrics
+    system: Metrics = {}
+    """What the worker used meanwhile, under `system/`."""
 
 
 class ReferenceEnded(Record):
@@ -194,6 +208,8 @@ class TrainMetrics(Record):
     trial: int
     step: int
     metrics: Metrics
+    system: Metrics = {}
+    """What the worker used meanwhile, under `system/`: of the first worker of several."""
 
 
 class RungReached(Record):
@@ -297,6 +313,17 @@ class Confirmed(Record):
     verdict: Reason
 
 
+class PolicyRecommended(Record):
+    """What the sweep says to use: a trial's policy after `step`, and where its weights lie."""
+
+    kind: Literal["recommended"] = "recommended"
+    trial: int
+    step: int
+    adapter: str | None = None
+    model: str | None = None
+    """Instead of an adapter, where all weights were trained."""
+
+
 class SweepEnded(Record):
     """The last line; a journal without it belongs to a live or a dead sweep."""
 
@@ -328,6 +355,7 @@ AnyRecord = Annotated[
     | ConfirmationPlanned
     | CandidateConfirmed
     | Confirmed
+    | PolicyRecommended
     | SweepEnded,
     Field(discriminator="kind"),
 ]

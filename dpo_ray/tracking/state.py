@@ -16,6 +16,7 @@ from dpo_ray.tracking.records import (
     DataChecked,
     Metrics,
     Params,
+    PolicyRecommended,
     Prepared,
     ReferenceEnded,
     ReferenceMetrics,
@@ -75,6 +76,7 @@ class SweepState:
     confirmed: dict[int, CandidateConfirmed] = field(default_factory=dict)
     """By candidate."""
     verdict: Confirmed | None = None
+    recommended: PolicyRecommended | None = None
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     ended: SweepEnded | None = None
     _open: dict[int, TrialRow] = field(default_factory=dict)
@@ -185,6 +187,8 @@ class SweepState:
                 self.confirmed[record.candidate] = record
             case Confirmed():
                 self.verdict = record
+            case PolicyRecommended():
+                self.recommended = record
             case SweepEnded():
                 self.ended = record
             case _:

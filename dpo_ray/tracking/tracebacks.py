@@ -31,18 +31,25 @@ def essence(text: str) -> list[str]:
 
     Empty where the text holds no traceback.
     """
-    _, head, first = text.partition(HEAD)
-    if not head:
-        return []
-    block = re.split(r"\n\n(?:The above exception|During handling)", first)[0]
-    lines = block.strip("\n").splitlines()
-    frames = _frames(lines)
-    return [*_shown(frames), *_message(lines)]
+    lines = _first_block(text)
+    return [*_shown(_frames(lines)), *_message(lines)] if lines else []
 
 
 def alike(text: str) -> str:
-    """Return what two tracebacks of one cause have in common: all but their numbers."""
-    return re.sub(r"\d+", "#", "\n".join(essence(text)))
+    """Return what two tracebacks of one cause have in common: the calls and the kind of error.
+
+    Their texts may differ: a missing key is another one for each trial.
+    """
+    block = _first_block(text)
+    kind = next(iter(_message(block)), "").partition(":")[0]
+    return "\n".join([*_shown(_frames(block)), kind])
+
+
+def _first_block(text: str) -> list[str]:
+    """The lines of the first traceback of a chain, without its heading; empty without one."""
+    _, _, first = text.partition(HEAD)
+    block = re.split(r"\n\n(?:The above exception|During handling)", first)[0]
+    return block.strip("\n").splitlines()
 
 
 def _frames(lines: list[str]) -> list[Frame]:

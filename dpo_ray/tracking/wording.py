@@ -8,7 +8,7 @@ from dpo_ray.tracking.trial_row import TrialRow
 
 HEADINGS = {"learning_rate": "lr", "lora_rank": "rank", "example_weight": "weighted"}
 """Short names of parameters above a table's columns."""
-_SHORT = {"beta": "beta ", "lora_rank": "r", "learning_rate": "lr "}
+_SHORT = {"beta": "beta", "learning_rate": "lr", "lora_rank": "r"}
 
 
 def number(value: object, digits: int = 3) -> str:
@@ -22,12 +22,14 @@ def number(value: object, digits: int = 3) -> str:
 
 
 def run_name(trial: TrialRow) -> str:
-    """`t04 beta 0.132 r16 lr 1.8e-3`: short enough not to be cut off in MLflow's charts."""
-    known = [
-        f"{word}{number(trial.params[key])}" for key, word in _SHORT.items() if key in trial.params
-    ]
-    other = [f"{key} {number(value)}" for key, value in trial.params.items() if key not in _SHORT]
-    return " ".join([trial.name, *known, *other])
+    """`t04 beta=0.132 lr=1.8e-3 r=16`: short enough not to be cut off in MLflow's charts.
+
+    A confirmation's trainings of one configuration differ by their seed, which they show as well.
+    """
+    names = sorted(trial.params, key=lambda name: [*_SHORT, name].index(name))
+    shown = [f"{_SHORT.get(name, name)}={number(trial.params[name])}" for name in names]
+    seed = [] if trial.confirms is None else [f"seed={trial.seed}"]
+    return " ".join([trial.name, *shown, *seed])
 
 
 def configuration(params: Params) -> str:

@@ -24,6 +24,7 @@ from dpo_ray.training.meters import read_meters
 from dpo_ray.training.policy import save_policy, take_off
 from dpo_ray.training.refusals import BeyondLimits, NonFinite
 from dpo_ray.training.step_zero import CHECKED_ROWS, check_step_zero
+from dpo_ray.training.system import SystemMeter
 
 STATES: dict[Verdict, State] = {"continue": "COMPLETED", "stop": "STOPPED", "cancel": "KILLED"}
 REASONS: dict[Verdict, str] = {
@@ -99,6 +100,7 @@ def _callback(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Trial
         stop_at=job.stop_at,
         checkpoint_steps=job.training.checkpoint_steps,
         seen_log=job.seen_log,
+        usage=SystemMeter(desk.device),
     )
 
 

@@ -29,7 +29,7 @@ class TrialCallback(TrainerCallback):
 
     `begin` is called once the Trainer has loaded what it goes on from, `save` wherever a trial may
     have to go on from: at rungs, every `checkpoint_steps` steps, and where it is cancelled. Lines
-    up to step `seen_log` are known outside already.
+    up to step `seen_log` are known outside already. `usage` is asked at logging steps.
     """
 
     job_id: int
@@ -42,6 +42,7 @@ class TrialCallback(TrainerCallback):
     stop_at: int | None = None
     checkpoint_steps: int | None = None
     seen_log: int = -1
+    usage: Callable[[], Metrics] = dict
     verdict: Verdict = "continue"
     step: int = 0
     evaluated: int = 0
@@ -92,13 +93,13 @@ class TrialCallback(TrainerCallback):
         """Pass TRL's training metrics on; a non-finite one ends the trial."""
         if "loss" not in logs:
             return  # the summary after the last step
-        self._tell(state.global_step, logs)
+        self._tell(state.global_step, logs, self.usage() if self.ranks.first else {})
 
-    def _tell(self, step: int, line: Mapping[str, float]) -> None:
+    def _tell(self, step: int, line: Mapping[str, float], system: Metrics | None = None) -> None:
         metrics = {f"train/{name}": float(line[name]) for name in line if name != "step"}
         refuse_non_finite(metrics, step)
         if self.ranks.first:
-            self.mailbox.log(self.job_id, step, metrics)
+            self.mailbox.log(self.job_id, step, metrics, system)
 
     def _is_kept(self, total_steps: int) -> bool:
         """Whether somebody may have to go on from here; from a trial's end nobody does."""

@@ -18,6 +18,7 @@ from dpo_ray.training.policy import GENERATION
 Kind = Literal["adapter", "merged", "model"]
 NEW_TOKENS = 64
 """At most so many tokens of an answer are compared."""
+READABLE = 0o644
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 
@@ -47,6 +48,8 @@ def write_policy(
             shutil.copytree(source, target, dirs_exist_ok=True)
     load_tokenizer(Path(card.model), card.trust_remote_code).save_pretrained(target)
     write_card(target, card)
+    for file in target.iterdir():
+        file.chmod(READABLE)  # safetensors writes for its owner alone
 
 
 def greedy_answers(

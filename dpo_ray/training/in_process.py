@@ -19,6 +19,9 @@ class InProcess:
     def __init__(self, desk: Desk | None = None) -> None:
         self._desk = desk or Desk(Ranks(), torch.device("cpu"))
 
+    def wait_warm(self, check: Callable[[], None]) -> None:
+        """Return at once."""
+
     def run_all(
         self, jobs: Iterable[AnyJob], check: Callable[[], None]
     ) -> Iterator[tuple[AnyJob, Outcome]]:

@@ -215,8 +215,14 @@ class Mailbox(Protocol):
         """
         ...
 
-    def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
-        """Pass on a logging step's metrics; may not wait."""
+    def log(
+        self,
+        job_id: int,
+        step: int,
+        metrics: dict[str, float],
+        system: dict[str, float] | None = None,
+    ) -> None:
+        """Pass on a logging step's metrics, and what the worker used meanwhile; may not wait."""
         ...
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:

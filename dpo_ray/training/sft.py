@@ -23,6 +23,7 @@ from dpo_ray.training.refusals import NonFinite
 from dpo_ray.training.sft_callback import SftCallback
 from dpo_ray.training.sft_entry import MODEL, SftHistory, save_model, write_history
 from dpo_ray.training.sft_trainer import CountingSFTTrainer, build_sft_trainer, let_go
+from dpo_ray.training.system import SystemMeter
 
 
 def run_sft(job: SftJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
@@ -32,7 +33,7 @@ def run_sft(job: SftJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
     never quantized, and nothing of it stays in the worker.
     """
     began = time.time()
-    callback = SftCallback(job_id, mailbox, desk.ranks)
+    callback = SftCallback(job_id, mailbox, desk.ranks, usage=SystemMeter(desk.device))
     trainer: CountingSFTTrainer | None = None
     desk.forget_model()  # two models may not fit in memory
     try:

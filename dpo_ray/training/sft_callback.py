@@ -1,5 +1,6 @@
 """What happens inside a fine-tuning at its steps: report, obey."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ class SftCallback(TrainerCallback):
     mailbox: Mailbox
     ranks: Ranks
     texts: Texts = field(default_factory=Texts)
+    usage: Callable[[], Metrics] = dict
     verdict: Verdict = "continue"
     step: int = 0
     total_steps: int = 0
@@ -48,4 +50,4 @@ class SftCallback(TrainerCallback):
         refuse_non_finite(metrics, state.global_step)
         self.log.append((state.global_step, metrics))
         if self.ranks.first:
-            self.mailbox.log(self.job_id, state.global_step, metrics)
+            self.mailbox.log(self.job_id, state.global_step, metrics, self.usage())

@@ -15,6 +15,7 @@ def test_help_says_what_is_measured_and_how_it_is_made_fair() -> None:
         "Confirmation is off",
         "MedianPruner",
         "only by --only rows",
+        "--only mirror",
     ):
         assert words in shown.output
 
@@ -26,7 +27,7 @@ def test_an_unknown_table_is_refused_before_anything_runs() -> None:
 
 
 def test_a_full_run_leaves_out_only_what_is_made_by_name() -> None:
-    everything = {"reference", "workers", "profile", "rows"}
-    assert everything - set(measures(None)) == {"rows"}
+    everything = {"reference", "workers", "profile", "rows", "mirror"}
+    assert everything - set(measures(None)) == {"rows", "mirror"}
     assert measures("rows") == ["rows"]
     assert measures("wide") == []

@@ -1,7 +1,11 @@
 """`dpo-ray export`: what comes out is opened by its own card, and writes what the trial wrote."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +20,7 @@ from dpo_ray.data.adapter_card import AdapterCard, read_card, write_card
 from dpo_ray.reference.model import load_model, load_tokenizer, model_folder
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.records import (
+    Prepared,
     RungReached,
     SweepEnded,
     SweepPlanned,
@@ -38,7 +43,7 @@ PLAN = {
 }
 
 
-def adapter(folder: Path, seed: int, step: int) -> None:
+def adapter(folder: Path, seed: int, step: int, size: float = 0.05) -> None:
     """An adapter that is no longer zero, as a trial saves one."""
     torch.manual_seed(seed)
     model = load_model(BASE, "float32", torch.device("cpu"))
@@ -47,7 +52,7 @@ def adapter(folder: Path, seed: int, step: int) -> None:
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.05)
+                weight.normal_(std=size)
     adapted.save_pretrained(folder)
     card = AdapterCard.plain(str(BASE), 0.1)
     write_card(folder, AdapterCard(**{**vars(card), "trial": 0, "step": step}))
@@ -70,7 +75,7 @@ def store(tmp_path_factory) -> Path:
     """A sweep of three trials: an adapter better at step 30, a whole model, and one that failed."""
     store = tmp_path_factory.mktemp("store")
     trials = store / "sweeps" / "beta" / "trials"
-    adapter(trials / "t00" / "adapter", seed=0, step=60)
+    adapter(trials / "t00" / "adapter", seed=0, step=60, size=0.2)
     adapter(trials / "t00" / "step-00030" / "adapter", seed=1, step=30)
     table = pa.table({"prompt": PROMPTS})
     parquet.write_table(table, trials / "t00" / "step-00030" / "completions.parquet")
@@ -85,7 +90,7 @@ def store(tmp_path_factory) -> Path:
     journal = Journal.create(store / "sweeps" / "beta" / "journal.jsonl")
     journal.append(SweepPlanned(name="beta", plan=PLAN, host="h", pid=1, versions={"trl": "1"}))
     saved = str(trials / "t00" / "adapter")
-    trial(journal, trials / "t00", 0, {30: 0.8, 60: 0.7}, adapter=saved)
+    trial(journal, trials / "t00", 0, {20: 0.6, 30: 0.8, 60: 0.7}, adapter=saved)
     trial(journal, trials / "t01", 1, {60: 0.6}, model=str(whole))
     trial(journal, trials / "t02", 2, {}, state="FAILED", reason="the loss is not finite")
     journal.append(SweepEnded(exit_code=0, reason="done", best=0))
@@ -117,8 +122,8 @@ def texts(model, tokenizer) -> list[str]:
     found = []
     for prompt in PROMPTS:
         given = tokenizer(prompt, return_tensors="pt")["input_ids"]
-        answer = model.eval().generate(input_ids=given, max_new_tokens=30, do_sample=False,
-                                       pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+        ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+        answer = model.eval().generate(input_ids=given, max_new_tokens=30, do_sample=False, **ends)
         found.append(tokenizer.decode(answer[0]))
     return found
 
@@ -154,7 +159,7 @@ def test_a_merged_model_needs_nothing_else_and_writes_the_same(store, tmp_path):
 def test_a_merged_model_that_writes_something_else_is_refused_and_gone(store, tmp_path):
     """Merged weights rounded to bfloat16 are not the sum of two that were each kept apart."""
     out = tmp_path / "rounded"
-    done = export(store, out, "--merged", "--dtype", "bfloat16")
+    done = export(store, out, "--step", "60", "--merged", "--dtype", "bfloat16")
     assert done.exit_code == 3
     assert "of 5 greedy answers of the export differ" in done.stderr
     assert "--dtype float32" in done.stderr
@@ -183,11 +188,47 @@ def test_a_store_that_was_moved_still_exports(store, tmp_path):
     assert facts["from"].startswith(str(tmp_path / "moved"))
 
 
+def test_an_adapter_of_a_hubs_model_names_it_and_opens_where_the_hub_is(store, tmp_path):
+    """In a process of its own: the hub's cache is looked for when its client is imported."""
+    moved, commit = tmp_path / "store", "c" * 40
+    shutil.copytree(store, moved)
+    repo = tmp_path / "hub" / "models--org--toy"
+    shutil.copytree(BASE, repo / "snapshots" / commit)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    source = moved / "sweeps/beta/trials/t00/step-00030/adapter"
+    write_card(source, replace(read_card(source), model=str(repo / "snapshots" / commit)))
+    path = moved / "sweeps/beta/journal.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["plan"]["sweep"]["model"]["name"] = "org/toy"
+    made = Prepared(rows={}, hashes={"model_revision": commit}, reused=False, seconds=0,
+                    reference={}, seq=len(lines))  # fmt: skip
+    path.write_text(
+        "".join(f"{json.dumps(line)}\n" for line in lines) + made.model_dump_json() + "\n"
+    )
+    command = "from dpo_ray.cli import app; app()"
+    arguments = ["export", "beta", "--store", str(moved), "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *arguments],
+        env={**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["base_model"], facts["needs"], facts["equal"]) == ("org/toy", None, 5)
+    adapter = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (adapter["base_model_name_or_path"], adapter["revision"]) == ("org/toy", commit)
+    assert "base_model: org/toy\n" in (tmp_path / "out" / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--trial", "t07"), "--trial t07: must be one of t00, t01, t02"),
-        (("--step", "15"), "t00 at step 15 was not kept; --step may be 30 or 60"),
+        (("--dtype", "float32"), "so it needs --merged"),
+        (("--step", "15"), "--step 15: t00 was evaluated at 20, 30, 60"),
+        (("--step", "20"), "t00 at step 20 was not kept; --step may be 30 or 60"),
         (("--trial", "t02"), "nothing of this trial was: it is FAILED (the loss is not finite)"),
     ],
 )

@@ -39,6 +39,10 @@ def test_an_unset_secret_is_shown_as_unset():
         ("failed at https://tok@hub/a and then", "failed at https://***@hub/a and then"),
         ("https://s3/x?X-Amz-Signature=abc&v=1", "https://s3/x?X-Amz-Signature=***&v=1"),
         ("http://mlflow:5000/a?b=1", "http://mlflow:5000/a?b=1"),
+        (
+            "#/experiments/1/runs?a=b&viewStateShareKey=beta-1",
+            "#/experiments/1/runs?a=b&viewStateShareKey=beta-1",
+        ),
         ("write to a@b.example", "write to a@b.example"),
         ("sqlite:////store/mlflow.db", "sqlite:////store/mlflow.db"),
     ],

@@ -69,13 +69,28 @@ def test_the_ui_command_can_be_pasted():
     )
 
 
+def test_a_stores_own_database_is_opened_by_the_shorter_command(tmp_path, monkeypatch):
+    command = tmp_path / "bin" / "dpo-ray"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent))
+    monkeypatch.chdir(tmp_path)
+    uri = "sqlite:///{}/mlflow.db"
+    elsewhere = ui_command(uri.format("/my store"), "beta")
+    assert shlex.split(elsewhere) == ["dpo-ray", "ui", "beta", "--store", "/my store"]
+    assert ui_command(uri.format(tmp_path / "store"), "beta") == "dpo-ray ui beta"
+    assert "mlflow" in ui_command("sqlite:////data/all.db", "beta")
+
+
 def test_a_server_is_opened_by_its_address_without_the_password():
     assert ui_command("http://bob:s3cret@mlflow:5000") == "http://***@mlflow:5000"
 
 
-def test_the_experiments_own_page_is_linked_where_it_is_known(state):
-    link = "http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning"
-    assert link in printed(state, experiment_id="7")
+def test_the_comparison_is_linked_where_it_is_known(state):
+    view = "#/experiments/7/runs?viewStateShareKey=beta"
+    assert f"then open http://127.0.0.1:5000/{view}\n" in printed(state, view=view)
+    assert "then open" not in printed(state)
 
 
 def test_any_prefix_of_a_sweep_can_be_summed_up(records):

@@ -27,6 +27,6 @@ def shared_preparation(store: Path, *overrides: str) -> Preparation:
 
 
 if __name__ == "__main__":
-    say = Screen(lambda text: sys.stderr.write(f"{text}\n"), lambda text: None)
+    say = Screen(lambda text: sys.stderr.write(f"{text}\n"))
     done = prepare(shared_preparation(Path(sys.argv[1])), InProcess(), say)
     sys.stdout.write(json.dumps(asdict(done)))

@@ -1,4 +1,5 @@
 import os
+import queue
 import signal
 
 import pytest
@@ -31,6 +32,17 @@ def test_the_second_signal_ends_the_sweep_where_it_stands(progress, number):
         interruptible(progress),
     ):
         os.kill(os.getpid(), number)
+    assert progress.twice
+
+
+def test_the_first_signal_says_what_happens_now_and_what_a_second_one_does(progress):
+    said = queue.Queue()
+    with interruptible(progress, said.put):
+        os.kill(os.getpid(), signal.SIGINT)
+        told = said.get(timeout=10)
+    assert told.startswith("Interrupted by SIGINT: no further trial begins")
+    assert "Once more ends the sweep at once" in told
+    assert not progress.twice
 
 
 def test_an_error_without_a_signal_stays_what_it_is(progress):

@@ -5,12 +5,12 @@ from contextlib import closing
 import pytest
 
 from dpo_ray.errors import ConfigError
+from dpo_ray.search.lessons import taken_over
 from dpo_ray.search.warm_start import (
     first_in_turn,
     learn_once,
-    older_sweep,
+    older_sweeps,
     refuse_unteachable,
-    taken_over,
 )
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import (
@@ -32,12 +32,12 @@ TRIALS = (
 )
 
 
-def history(plan):
+def history(plan, trials=TRIALS):
     records = [
         SweepPlanned(name=plan.name, plan=plan.to_dict(), host="h", pid=1, versions={}),
         Prepared(rows={}, hashes=HASHES, reused=False, seconds=1.0, reference={}),
     ]
-    for trial, (params, win_rate, state) in enumerate(TRIALS):
+    for trial, (params, win_rate, state) in enumerate(trials):
         metrics = {"eval/win_rate": win_rate}
         records += [
             TrialStarted(
@@ -60,7 +60,7 @@ def old(small_plan):
 
 
 def test_where_both_judge_alike_finished_trials_teach_and_the_best_run_again(plan, old):
-    taken = taken_over(plan, old, HASHES)
+    taken = taken_over(plan, [old], HASHES)
     assert [(each.params["beta"], each.values, each.state) for each in taken.trials] == [
         (0.1, [0.6], "COMPLETED"),
         (0.3, [0.8], "COMPLETED"),
@@ -75,7 +75,7 @@ def test_where_both_judge_alike_finished_trials_teach_and_the_best_run_again(pla
 
 
 def test_where_the_data_has_changed_only_configurations_are_taken(plan, old):
-    taken = taken_over(plan, old, HASHES | {"data": "data-2"})
+    taken = taken_over(plan, [old], HASHES | {"data": "data-2"})
     assert taken.trials == []
     assert len(taken.configs) == 2
     assert "only configurations are taken, since its data is not this sweep's" in taken.note
@@ -91,20 +91,37 @@ def test_where_the_data_has_changed_only_configurations_are_taken(plan, old):
 )
 def test_other_training_or_judging_makes_values_incomparable(small_plan, old, setting, what):
     changed = small_plan("search.warm_start=old", setting, name="new")
-    taken = taken_over(changed, old, HASHES)
+    taken = taken_over(changed, [old], HASHES)
     assert taken.trials == []
     assert f"since its {what} is not this sweep's" in taken.note
 
 
+def test_of_several_sweeps_the_best_of_each_come_first(small_plan, old):
+    newer = fold(history(small_plan(name="newer"), TRIALS[2:3] + TRIALS[:2]))
+    plan = small_plan(
+        "search.warm_start=[newer, old]", "search.warm_configs=2", "training.beta=0.2", name="new"
+    )
+    taken = taken_over(plan, [newer, old], HASHES)
+    assert taken.sweep == "newer, old"
+    assert len(taken.trials) == 6
+    # 0.3 is the best of both, so the second best of the newer one follows.
+    assert [params["beta"] for params in taken.configs] == [0.3, 0.4]
+    assert taken.note == (
+        "warm start from newer: 3 finished trials teach the sampler, 2 of its best run again; "
+        "from old: 3 finished trials teach the sampler, 2 of its best run again; "
+        "1 lay outside this space"
+    )
+
+
 def test_another_control_trial_is_no_other_training(small_plan, old):
     changed = small_plan("search.warm_start=old", "training.beta=0.2", name="new")
-    assert len(taken_over(changed, old, HASHES).trials) == 3
+    assert len(taken_over(changed, [old], HASHES).trials) == 3
 
 
 def test_the_older_sweeps_best_run_after_ones_own(small_plan, old):
     own = "[{beta: 0.15, learning_rate: 2.0e-3, lora_rank: 8}]"
     plan = small_plan("search.warm_start=old", f"search.try_first={own}", name="new")
-    origins = [each.origin for each in first_in_turn(plan, taken_over(plan, old, HASHES))]
+    origins = [each.origin for each in first_in_turn(plan, taken_over(plan, [old], HASHES))]
     assert origins == ["control", "try_first", "warm_start", "warm_start"]
 
 
@@ -121,7 +138,7 @@ def left_behind(small_plan):
 
 
 def test_a_sweep_of_the_store_is_found_by_its_name(left_behind, plan):
-    assert len(older_sweep(plan).trials) == len(TRIALS)
+    assert len(older_sweeps(plan)[0].trials) == len(TRIALS)
 
 
 def test_what_was_taken_once_needs_the_older_sweep_no_more(left_behind, plan):
@@ -136,7 +153,7 @@ def test_what_was_taken_once_needs_the_older_sweep_no_more(left_behind, plan):
         path.rename(path.with_name("gone.jsonl"))
         try:
             with pytest.raises(ConfigError, match="must name a sweep of"):
-                older_sweep(plan)
+                older_sweeps(plan)
             refuse_unteachable(plan)
             learn_once(plan, journal)
         finally:
@@ -157,7 +174,7 @@ def test_a_sweep_that_is_not_there_is_refused_with_those_that_are(
     left_behind, small_plan, name, words
 ):
     with pytest.raises(ConfigError, match=words):
-        older_sweep(small_plan(f"search.warm_start={name}", name="new"))
+        older_sweeps(small_plan(f"search.warm_start={name}", name="new"))
 
 
 def test_a_sweep_of_other_parameters_is_refused(left_behind, store):
@@ -171,4 +188,4 @@ def test_a_sweep_of_other_parameters_is_refused(left_behind, store):
         store=store,
     )
     with pytest.raises(ConfigError, match="must search the same parameters, got beta, learning_ra"):
-        older_sweep(other)
+        older_sweeps(other)

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from dpo_ray.reference.model import load_tokenizer, model_folder
 from tests.conftest import ROOT
 from tests.evaluation.llm_server import longer, running_llm
-from tests.sweep.conftest import arguments
+from tests.sweeping import arguments
 
 pytestmark = pytest.mark.slow
 ONE = ("search.trials=1", "evaluation.prompts=8")

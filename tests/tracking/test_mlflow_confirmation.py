@@ -100,8 +100,11 @@ def mirrored(tmp_path_factory) -> tuple[MlflowClient, dict[str, object]]:
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("dpo-ray").experiment_id
     found = client.search_runs([experiment], max_results=100)
-    runs = {run.data.tags.get("dpo_ray.trial", "parent"): run for run in found}
-    assert len(found) == len(runs) == 1 + 12 + 4
+    runs = {
+        run.data.tags.get("dpo_ray.trial", run.data.tags.get("stage", "parent")): run
+        for run in found
+    }
+    assert len(found) == len(runs) == 1 + 1 + 12 + 4
     return client, runs
 
 
@@ -128,7 +131,7 @@ def test_the_parent_opens_with_the_verdict_and_a_table(mirrored):
     _, runs = mirrored
     tags = runs["parent"].data.tags
     assert tags["confirm.verdict"] == VERDICT
-    verdict, _ended, links, title, *_ = tags["mlflow.note.content"].split("\n\n")
+    links, verdict, _ended, title, *_ = tags["mlflow.note.content"].split("\n\n")
     assert verdict == f"**Confirmed:** {VERDICT}."
     assert "stage" in links
     assert title == "Confirmation on 2 fresh seeds and 400 unseen prompts:"

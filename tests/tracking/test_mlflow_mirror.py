@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from dpo_ray.report.ranking import rank
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 from dpo_ray.tracking.mlflow_server import default_uri
@@ -20,14 +21,7 @@ from dpo_ray.tracking.records import (
     TrialEnded,
     TrialResumed,
 )
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory) -> Path:
-    """MLflow's tables take seconds to make, so each test copies these."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    MlflowClient(tracking_uri=default_uri(folder)).search_experiments()
-    return folder / "mlflow.db"
+from dpo_ray.tracking.state import fold
 
 
 @pytest.fixture
@@ -73,17 +67,19 @@ def test_a_sweep_becomes_one_parent_with_a_child_per_trial(example_journal, uri,
     found = runs(client)
     parent = found.pop("parent")
     assert following.parent_run_id == parent.info.run_id
-    assert len(found) == 12
+    assert len(found) == 12 + 1
     assert {run.data.tags["mlflow.parentRunId"] for run in found.values()} == {parent.info.run_id}
     states = {number: run.info.status for number, run in found.items()}
-    assert states == {str(number): "FINISHED" for number in range(12)} | {"5": "FAILED"}
-    assert len({frozenset(run.data.metrics) for run in found.values() if run != found["5"]}) == 1
+    finished = dict.fromkeys(["reference", *map(str, range(12))], "FINISHED")
+    assert states == finished | {"5": "FAILED"}
+    kept = [run for number, run in found.items() if number not in ("5", "reference")]
+    assert len({frozenset(run.data.metrics) for run in kept}) == 1
 
 
 def test_a_child_holds_what_is_searched_and_why_it_ended(example_journal, uri, client):
     mirror(example_journal, uri)
     run = runs(client)["1"]
-    assert run.info.run_name == "t01 beta 0.374 r2 lr 9.1e-4"
+    assert run.info.run_name == "t01 beta=0.374 lr=9.1e-4 r=2"
     logs = {"log10.beta": log10(0.374), "log10.learning_rate": log10(0.00091)}
     expected = {"beta": 0.374, "learning_rate": 0.00091, "lora_rank": 2} | logs
     assert {key: float(value) for key, value in run.data.params.items()} == pytest.approx(
@@ -116,8 +112,8 @@ def test_the_parent_holds_plan_versions_best_and_a_note(example_journal, uri, cl
     assert parent.data.tags["hash.scores"] == "c0ffee12"
     best = found["10"].data.metrics
     own = {k: v for k, v in parent.data.metrics.items() if not k.startswith("spent/")}
-    assert own == {k: v for k, v in best.items() if k.startswith("eval/")}
-    verdict, _ended, links, *_ = parent.data.tags["mlflow.note.content"].split("\n\n")
+    assert own == {k: v for k, v in best.items() if k.startswith(("eval/", "result/"))}
+    links, verdict, *_ = parent.data.tags["mlflow.note.content"].split("\n\n")
     assert verdict.startswith("**Best: t10**, beta 0.102, learning_rate 4.79e-3, lora_rank 8")
     assert found["10"].info.run_id in links
     plan = (tmp_path / "artifacts" / parent.info.run_id / "artifacts" / "plan.yaml").read_text()
@@ -168,12 +164,67 @@ def test_a_mirror_cut_off_anywhere_is_completed_by_the_next(example_journal, uri
         mirror(part, uri)
     mirror(example_journal, uri)
     found = runs(client)
-    assert len(found) == 13
+    assert len(found) == 14
     assert {run.info.status for run in found.values()} == {"FINISHED", "FAILED"}
     expected = sum(
         len(r.metrics) for r in read_journal(example_journal) if r.kind in ("train", "rung")
     )
-    assert metric_points(tmp_path / "mlflow.db") == expected + len(found["parent"].data.metrics)
+    once = [len(found[name].data.metrics) for name in ("parent", "reference")]
+    once += [len(results(run)) for name, run in found.items() if name.isdigit()]
+    assert metric_points(tmp_path / "mlflow.db") == expected + sum(once)
+
+
+def results(run):
+    return {key: value for key, value in run.data.metrics.items() if key.startswith("result/")}
+
+
+def test_a_child_is_compared_by_the_checkpoint_it_is_ranked_by(example_journal, uri, client):
+    mirror(example_journal, uri)
+    state = fold(read_journal(example_journal))
+    found = runs(client)
+    names = ("win_rate", "win_rate_low", "win_rate_high", "kl")
+    for row in rank(state):
+        run = found["reference" if row.is_reference else str(row.trial.number)]
+        judged = row.is_reference or row.place is not None
+        own = {f"result/{name}": row.metrics[f"eval/{name}"] for name in names}
+        assert results(run) == (own if judged else {})
+
+
+def test_every_run_says_whose_it_is_and_of_which_commit(example_journal, uri, client):
+    lines = example_journal.read_text().replace(
+        '"versions":', '"project":{"commit":"c0ffee","dirty":true},"versions":', 1
+    )
+    example_journal.write_text(lines)
+    mirror(example_journal, uri)
+    told = ("sweep", "mlflow.source.git.commit", "git.dirty", "hash.data")
+    for run in runs(client).values():
+        said = [run.data.tags[name] for name in told]
+        assert said == ["beta-1a2b3c4d", "c0ffee", "true", "9f1c2d3e"]
+
+
+def test_the_comparison_opens_from_both_notes(example_journal, uri, client):
+    for _ in range(2):
+        view = mirror(example_journal, uri).view
+    parent = runs(client)["parent"]
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert view in parent.data.tags["mlflow.note.content"]
+    assert experiment.tags["mlflow.note.content"] == (
+        f"Compare the trials of [beta-1a2b3c4d]({view})"
+    )
+    (saved,) = (tag for tag in experiment.tags if tag.startswith("mlflow.sharedViewState."))
+    assert view.endswith(f"viewStateShareKey={saved.removeprefix('mlflow.sharedViewState.')}")
+
+
+def test_what_a_worker_used_is_told_beside_its_metrics(journal, planned, started, uri, client):
+    used = {"system/cpu_utilization_percentage": 83.1}
+    for record in (
+        planned,
+        started,
+        TrainMetrics(trial=0, step=5, metrics={"train/loss": 0.7}, system=used),
+    ):
+        journal.append(record)
+    mirror(journal.path, uri)
+    assert runs(client)["0"].data.metrics == {"train/loss": 0.7} | used
 
 
 def test_a_live_journal_is_followed_and_an_interrupt_leaves_nothing_running(

@@ -1,15 +1,12 @@
 """Servers that answer, refuse, stay silent, or come late."""
 
 import http.server
-import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -17,12 +14,8 @@ from mlflow import MlflowClient
 from dpo_ray.errors import ConfigError, TrackingUnreachable
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 from dpo_ray.tracking.mlflow_server import database_file, default_uri, reachable
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from dpo_ray.tracking.records import SweepEnded, TrainMetrics
+from tests.tracking.server import end, free_port, mlflow_server
 
 
 @contextmanager
@@ -99,37 +92,6 @@ def test_a_store_that_cannot_be_made_is_unreachable(tmp_path):
         reachable(default_uri(tmp_path / "file" / "store"))
 
 
-@contextmanager
-def mlflow_server(folder: Path, port: int):
-    """The real thing on loopback, ended with its whole process group."""
-    places = ["--backend-store-uri", default_uri(folder), "--artifacts-destination", str(folder)]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *places]
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, "--port", str(port), "--workers", "1"],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        )
-        try:
-            wait_for(port, server, folder / "server.log")
-            yield
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        assert server.poll() is None, log.read_text()
-        try:
-            return reachable(f"http://127.0.0.1:{port}", seconds=2)
-        except TrackingUnreachable:
-            time.sleep(0.5)
-    raise AssertionError(log.read_text())
-
-
 @pytest.mark.slow
 def test_a_server_that_comes_late_gets_everything_once(example_journal, tmp_path):
     port = free_port()
@@ -154,12 +116,58 @@ def check_runs(client: MlflowClient) -> None:
     experiment = client.get_experiment_by_name("nightly").experiment_id
     found = client.search_runs([experiment])
     children = [run for run in found if "dpo_ray.trial" in run.data.tags]
-    assert (len(found), len(children)) == (13, 12)
+    assert (len(found), len(children)) == (14, 12)
     assert {run.info.status for run in found} == {"FINISHED", "FAILED"}
     control = next(run for run in children if run.data.tags["dpo_ray.trial"] == "0").info.run_id
     points = client.get_metric_history(control, "train/loss")
     assert [point.step for point in points] == list(range(5, 61, 5))
     assert [file.path for file in client.list_artifacts(control)] == ["adapter"]
+
+
+@pytest.mark.long
+def test_an_outage_of_a_minute_loses_no_step(journal, planned, started, tmp_path):
+    port, steps = free_port(), 1200
+    uri = f"http://127.0.0.1:{port}"
+    following = MlflowMirror(journal.path, uri, "nightly")
+    following.start()
+    for record in (planned, started):
+        journal.append(record)
+    folder = tmp_path / "server"
+    folder.mkdir()
+    paced = threading.Thread(target=train, args=(journal, steps))
+    with mlflow_server(folder, port) as server:
+        paced.start()
+        wait_until(lambda: following.progress[0] > 100)
+        end(server)
+    written, _ = following.progress
+    time.sleep(60)
+    assert written < following.progress[1]  # it was in the middle
+    with mlflow_server(folder, port):
+        paced.join()
+        journal.append(SweepEnded(exit_code=0, reason="all trials of the plan are done"))
+        assert following.close(120), following.problems
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name("nightly").experiment_id
+        found = client.search_runs([experiment], "tags.`dpo_ray.trial` = '0'")
+        (run,) = (each.info.run_id for each in found)
+        points = client.get_metric_history(run, "train/loss")
+        assert [(point.step, point.value) for point in points] == [
+            (step, 1 / step) for step in range(1, steps + 1)
+        ]
+
+
+def train(journal, steps):
+    """A step each tenth of a second: for two minutes."""
+    for step in range(1, steps + 1):
+        journal.append(TrainMetrics(trial=0, step=step, metrics={"train/loss": 1 / step}))
+        time.sleep(0.1)
+
+
+def wait_until(condition, within_s=120):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.2)
 
 
 def test_the_driver_imports_all_of_tracking_without_mlflow():

@@ -29,7 +29,7 @@ def test_numbers_have_three_digits(value, text):
 
 
 def test_a_run_is_named_after_what_is_searched(example):
-    assert run_name(fold(example).trials[4]) == "t04 beta 0.182 r16 lr 3.71e-3"
+    assert run_name(fold(example).trials[4]) == "t04 beta=0.182 lr=3.71e-3 r=16"
 
 
 @pytest.mark.parametrize(

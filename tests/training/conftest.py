@@ -37,7 +37,13 @@ class InProcessMailbox:
     ) -> None:
         self.total_steps, self.texts, self.began_at = total_steps, texts, step
 
-    def log(self, job_id: int, step: int, metrics: dict[str, float]) -> None:
+    def log(
+        self,
+        job_id: int,
+        step: int,
+        metrics: dict[str, float],
+        system: dict[str, float] | None = None,
+    ) -> None:
         self.logs.append((step, metrics))
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:

@@ -30,10 +30,10 @@ class Killed(BaseException):
 class DyingMailbox(InProcessMailbox):
     """The process ends when the metrics of step 6 are told; step 3 has a checkpoint."""
 
-    def log(self, job_id, step, metrics):
+    def log(self, job_id, step, metrics, system=None):
         if step == 6:
             raise Killed
-        super().log(job_id, step, metrics)
+        super().log(job_id, step, metrics, system)
 
 
 class ThreeStepDesk(Desk):
@@ -249,7 +249,7 @@ class FullDiskMailbox(InProcessMailbox):
         super().__init__()
         self.fill = fill
 
-    def log(self, job_id, step, metrics):
+    def log(self, job_id, step, metrics, system=None):
         if step == 3:
             self.fill()
 

@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from dpo_ray.tracking.tracebacks import essence
 from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
 
@@ -78,6 +80,24 @@ def test_a_configuration_the_model_refuses_fails_its_trial_alone(make_job, desk,
     assert outcome.state == "FAILED"
     assert "no_such_layer" in outcome.reason
     assert run_trial(make_job(tmp_path / "b"), 2, desk, InProcessMailbox()).state == "COMPLETED"
+
+
+def test_an_error_nobody_foresaw_leaves_its_traceback_and_a_rule_needs_none(
+    make_job, desk, tmp_path
+):
+    job = make_job(tmp_path / "a", "training.target_modules=[no_such_layer]")
+    run_trial(job, 1, desk, InProcessMailbox())
+    lines = essence((job.folder / "error.log").read_text())
+    assert lines[0].startswith("dpo_ray/training/attempt.py:")
+    assert "no_such_layer" in lines[-1]
+    assert not list(job.folder.glob(".error.log*"))
+
+    run_trial(replace(make_job(tmp_path / "a"), folder=job.folder), 2, desk, InProcessMailbox())
+    assert not (job.folder / "error.log").exists(), "an earlier life's error stays"
+
+    sick = make_job(tmp_path / "b", learning_rate=1e30)
+    run_trial(sick, 3, desk, InProcessMailbox())
+    assert not (sick.folder / "error.log").exists()
 
 
 def test_a_trial_does_not_depend_on_the_ones_before_it(make_job, desk, tmp_path):
