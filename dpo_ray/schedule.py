@@ -25,7 +25,9 @@ from dpo_ray.nightly.ticks import ticks_after, written
 from dpo_ray.output import AsJson, give_json, messages, results
 from dpo_ray.sweep import Overrides, Store
 
-HELP = """Run a sweep by itself: SWEEP.yaml says with `schedule:` when, and with `space:` what.
+HELP = """Run a sweep by itself, night after night.
+
+SWEEP.yaml says with `schedule:` when, and with `space:` what is searched.
 
 \b
 Verbs:
@@ -45,8 +47,8 @@ Examples:
   python -m dpo_ray.schedule sweeps/nightly.yaml render --to crontab
 
 \b
-Exit codes: a night's own (see the sweep's); 0 nothing was due, or it has run before; 2 bad
-configuration; 6 a night of this schedule runs already.
+Exit codes: 0 done, nothing was due, or it has run before; 2 bad configuration; 6 a night of this
+schedule runs already; else the night's own, which are the sweep's.
 """
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

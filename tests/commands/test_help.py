@@ -42,7 +42,7 @@ def test_every_verb_has_examples_and_exit_codes(verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_example_is_a_command_line_of_this_verb(verb):
     for words in examples(verb):
-        own = ["python", "-m", "dpo_ray.sweep"] if words[0] == "python" else ["dpo-ray", verb]
+        own = ["python", "-m", f"dpo_ray.{verb}"] if words[0] == "python" else ["dpo-ray", verb]
         assert words[: len(own)] == own
         context = VERBS[verb].make_context(verb, words[len(own) :])
         assert context.params
