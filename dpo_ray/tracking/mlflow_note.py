@@ -5,8 +5,15 @@ from collections.abc import Mapping, Sequence
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.tracking.candidates import best_of_each
+from dpo_ray.tracking.earlier import REPORT
 from dpo_ray.tracking.mlflow_book import REFERENCE, Key
-from dpo_ray.tracking.mlflow_links import compare_page, run_page, table_page, trials_of
+from dpo_ray.tracking.mlflow_links import (
+    artifact_page,
+    compare_page,
+    run_page,
+    table_page,
+    trials_of,
+)
 from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.results import score_key
 from dpo_ray.tracking.sft_lines import sft_result
@@ -32,7 +39,7 @@ def note(
     shown = _shown(state)
     best_first = score_key(state.objectives), state.objective[1] == "minimize"
     table = table_page(experiment, trials_of(runs[None]), *best_first)
-    links = [*first, f"[table of trials]({table})"]
+    links = [*first, *_report(state, experiment, runs[None]), f"[table of trials]({table})"]
     if children:
         links.append(_compared(state, experiment, children, shown))
     if REFERENCE in runs:
@@ -46,6 +53,12 @@ def note(
         _table(state, shown, experiment, children),
     ]
     return "\n\n".join(parts)
+
+
+def _report(state: SweepState, experiment: str, parent: str) -> list[str]:
+    if state.own_file(REPORT) is None:
+        return []
+    return [f"[the report]({artifact_page(experiment, parent, REPORT)})"]
 
 
 def _shown(state: SweepState) -> list[TrialRow]:

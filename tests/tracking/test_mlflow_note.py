@@ -4,7 +4,7 @@ import pytest
 
 from dpo_ray.tracking.mlflow_note import SHOWN, note
 from dpo_ray.tracking.mlflow_writer import _TAG_LENGTH
-from dpo_ray.tracking.records import RungReached, TrialEnded, TrialStarted
+from dpo_ray.tracking.records import ArtifactWritten, RungReached, TrialEnded, TrialStarted
 from dpo_ray.tracking.state import fold
 
 
@@ -47,6 +47,13 @@ def test_a_long_sweeps_note_shows_the_best_and_the_default_and_fits(planned, cou
     assert linked(text) == {0, *range(count - SHOWN + 1, count)}
     assert len(text) <= _TAG_LENGTH
     assert "compare those below" in text
+
+
+def test_the_report_is_linked_once_it_is_written(planned):
+    state = sweep(planned, 2)
+    assert "the report" not in written(state)
+    state.apply(ArtifactWritten(path="/store/sweeps/live/report.html"))
+    assert f"[the report](#/experiments/1/runs/{'f' * 32}/artifacts/report.html)" in written(state)
 
 
 def test_a_short_sweeps_note_shows_all_of_it(planned):
