@@ -135,9 +135,20 @@ def same_command(arguments: Sequence[str], python: str) -> str:
 
 def this_python() -> str:
     """This Python, from here where it lies below: `.venv/bin/python`."""
-    python = Path(sys.executable)
-    below = python.is_relative_to(Path.cwd())
-    return str(python.relative_to(Path.cwd()) if below else python)
+    return _from_here(Path(sys.executable))
+
+
+def own_command() -> str | None:
+    """The `dpo-ray` to be typed: found by its name, or beside this Python; None without either."""
+    if shutil.which("dpo-ray"):
+        return "dpo-ray"
+    beside = Path(sys.executable).with_name("dpo-ray")
+    return _from_here(beside) if beside.is_file() else None
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def give_json(facts: dict[str, Any]) -> None:

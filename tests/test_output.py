@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dpo_ray.output import PIPED, console_of, give_json, same_command, say
+from dpo_ray.output import PIPED, console_of, give_json, own_command, same_command, say
 
 
 class Terminal(io.StringIO):
@@ -82,6 +82,21 @@ def test_a_reader_that_leaves_is_no_error():
 )
 def test_the_command_that_goes_on_adds_no_trials_a_second_time(ran, again):
     assert same_command(ran.split(), "bin/python") == again
+
+
+def test_the_own_command_is_found_beside_this_python_where_no_path_leads_to_it(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert own_command() is None
+    (tmp_path / "bin" / "dpo-ray").write_text("#!/bin/sh\n")
+    assert own_command() == "bin/dpo-ray"
+    (tmp_path / "bin" / "dpo-ray").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert own_command() == "dpo-ray"
 
 
 def test_the_command_that_goes_on_can_be_pasted():

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 State = Literal["ok", "warn", "fail"]
 LITTLE_GB, TOO_LITTLE_GB = 10.0, 1.0
@@ -36,8 +36,10 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return 7 if all(each.unreachable for each in failed) else 1
 
 
-def library(requirement: Requirement, installed: str | None) -> Finding:
+def library(requirement: "Requirement", installed: str | None) -> Finding:
     """Compare an installed version with the range that dpo-ray was built for."""
+    from packaging.version import InvalidVersion, Version
+
     name, specifier = requirement.name, requirement.specifier
     wanted = ",".join(sorted(map(str, specifier), key=lambda each: each[0] != ">"))
     if installed is None:

@@ -67,9 +67,7 @@ def report(
 ) -> None:
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen():
-        if pictures is not None and len(names) > 1:
-            raise ConfigError(f"--pictures: draws one sweep, got {len(names)} names")
-        found = [_gathered(sweep_folder(store, name)) for name in names]
+        found = _gathered(names, store, pictures)
         path = out or _place(found, store)
         try:
             facts = _one(found[0], path, pictures) if len(found) == 1 else _several(found, path)
@@ -85,17 +83,25 @@ def report(
             webbrowser.open(path.absolute().as_uri())
 
 
-def _gathered(folder: Path) -> "Material":
-    from dpo_ray.report.page.material import gather
+def _gathered(names: list[str], store: Path, pictures: Path | None) -> list["Material"]:
+    if pictures is not None and len(names) > 1:
+        raise ConfigError(f"--pictures: draws one sweep, got {len(names)} names")
+    folders = [sweep_folder(store, name) for name in names]
+    if len({*folders}) < len(folders):
+        raise ConfigError(f"NAME: must name different sweeps, got {', '.join(names)}")
+    from dpo_ray.report.page.material import gather, told_apart
 
-    return gather(read_journal(folder / JOURNAL), folder, is_locked(folder))
+    return told_apart(
+        [gather(read_journal(each / JOURNAL), each, is_locked(each)) for each in folders]
+    )
 
 
 def _place(found: list["Material"], store: Path) -> Path:
     """A sweep's page lies in its folder; one about several belongs to none of them."""
     if len(found) == 1:
         return found[0].folder / REPORT
-    return store.absolute() / "reports" / f"{'-and-'.join(each.name for each in found)[:150]}.html"
+    names = "-and-".join(each.name.strip("/").replace("/", "-") for each in found)
+    return store.absolute() / "reports" / f"{names[:150]}.html"
 
 
 def _one(material: "Material", path: Path, pictures: Path | None) -> dict[str, Any]:
@@ -121,8 +127,9 @@ def _one(material: "Material", path: Path, pictures: Path | None) -> dict[str, A
 
 
 def _several(found: list["Material"], path: Path) -> dict[str, Any]:
-    from dpo_ray.report.page.comparing import differences, result, unlike
+    from dpo_ray.report.page.comparing import result
     from dpo_ray.report.page.comparison_page import comparison_page, sentences
+    from dpo_ray.report.page.differing import differences, unlike
     from dpo_ray.report.page.writing import render, write_html
 
     write_html(render(comparison_page(found)), path)

@@ -19,10 +19,11 @@ from dpo_ray.tracking.mlflow_links import address
 if TYPE_CHECKING:
     from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 
-HELP = """Write a sweep into MLflow, from its journal.
+HELP = """Write a sweep into MLflow from its journal.
 
-Runs, tables, adapters, the comparison, the recommended version. What is there already stays as it
-is, so it may be repeated, or sent to a second server while the sweep runs.
+Runs, tables, adapters, the comparison. What is there already stays as it is, so it may be
+repeated, or sent to a second server while the sweep runs. NAME is a sweep of the store, or its
+folder.
 
 \b
 Examples:

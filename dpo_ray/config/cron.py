@@ -2,8 +2,10 @@
 
 import re
 from datetime import UTC
+from typing import TYPE_CHECKING
 
-from apscheduler.triggers.cron import CronTrigger
+if TYPE_CHECKING:
+    from apscheduler.triggers.cron import CronTrigger
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """By cron's numbers, 0 to 7; APScheduler 3 counts from Monday."""
@@ -12,12 +14,14 @@ _DAYS = re.compile(rf"(\*|{_DAY}(?:-{_DAY})?)(?:/([1-7]))?", re.IGNORECASE)
 FIELDS = ("minute", "hour", "day", "month", "day_of_week")
 
 
-def cron_trigger(text: str) -> CronTrigger:
+def cron_trigger(text: str) -> "CronTrigger":
     """Return the trigger of five fields, over wall-clock times that are written as UTC.
 
     Raises:
         ValueError: the text is no such line; its own text says the rule.
     """
+    from apscheduler.triggers.cron import CronTrigger  # of use to nightly sweeps alone
+
     parts = text.split()
     if len(parts) != len(FIELDS):
         raise ValueError(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from dpo_ray.report.page.comparing import differences
 from dpo_ray.report.page.comparison_page import results_table
+from dpo_ray.report.page.differing import differences
 from dpo_ray.report.page.material import Material
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.data.trial_files import ADAPTER, checkpoint_folder
-from dpo_ray.output import say, this_python
+from dpo_ray.output import own_command, say, this_python
 from dpo_ray.report.confirmation_table import confirmation_table
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
@@ -110,10 +110,11 @@ def ui_command(tracking_uri: str, sweep: str | None = None) -> str:
     database = database_file(tracking_uri)
     if database is None:
         return redact_text(tracking_uri)
-    if sweep and tracking_uri == default_uri(database.parent) and shutil.which("dpo-ray"):
+    own = own_command()
+    if sweep and tracking_uri == default_uri(database.parent) and own is not None:
         store = database.parent
         below = [] if store == Path("store").absolute() else ["--store", str(store)]
-        return shlex.join(["dpo-ray", "ui", sweep, *below])
+        return shlex.join([own, "ui", sweep, *below])
     mlflow = ["mlflow"] if shutil.which("mlflow") else [this_python(), "-m", "mlflow"]
     command = [*mlflow, "ui", "--backend-store-uri", tracking_uri, "--host", "127.0.0.1"]
     return shlex.join(command)

@@ -51,8 +51,8 @@ def _lengths(lengths: dict[str, Lengths]) -> Iterator[str]:
     for number, (name, found) in enumerate(lengths.items()):
         label = "tokens" if number == 0 else ""
         yield (
-            f"  {label:<9} {name:<8} 5 % {found.p5:>5,}   median {found.p50:>5,}   "
-            f"95 % {found.p95:>5,}   99 % {found.p99:>5,}   longest {found.max:>5,}"
+            f"  {label:<9} {name:<8} 5 % {found.p5:>5,}  median {found.p50:>5,}  "
+            f"95 % {found.p95:>5,}  99 % {found.p99:>5,}  max {found.max:>5,}"
         )
 
 

@@ -78,6 +78,17 @@ def test_two_names_are_compared(store):
     assert facts["sweeps"] == ["monday", "tuesday"]
 
 
+def test_sweeps_of_the_same_name_are_told_apart_by_their_stores(store, tmp_path):
+    one, two = tmp_path / "monday-store", tmp_path / "tuesday-store"
+    for each in (one, two):
+        write(each, "beta")
+    facts = json.loads(
+        run(store, *(str(each / "sweeps/beta") for each in (one, two)), "--json").stdout
+    )
+    assert facts["sweeps"] == ["monday-store/beta", "tuesday-store/beta"]
+    assert Path(facts["report"]).name == "monday-store-beta-and-tuesday-store-beta.html"
+
+
 def test_pictures_are_written_for_a_document(store, tmp_path):
     done = run(store, "monday", "--pictures", str(tmp_path / "pictures"))
     *drawn, page = done.stdout.split()
@@ -90,6 +101,7 @@ def test_pictures_are_written_for_a_document(store, tmp_path):
     ("words", "why"),
     [
         (["mondy"], "has no sweep mondy; did you mean monday?"),
+        (["monday", "monday"], "NAME: must name different sweeps, got monday, monday"),
         (["monday", "tuesday", "--pictures", "p"], "--pictures: draws one sweep, got 2 names"),
     ],
 )

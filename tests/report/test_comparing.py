@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from dpo_ray.report.compared import comparison_tables
-from dpo_ray.report.page.comparing import comparison, differences, result, unlike
+from dpo_ray.report.page.comparing import comparison, result
 from dpo_ray.report.page.comparison_page import comparison_page, sentences
+from dpo_ray.report.page.differing import differences, unlike
 from dpo_ray.report.page.material import gather
 from dpo_ray.report.page.writing import render
 from tests.report.made import BETA, TWO, USUAL, made

@@ -14,10 +14,11 @@ from pyarrow import parquet
 from dpo_ray.report.page import write_page
 from dpo_ray.report.page.answers import typical
 from dpo_ray.report.page.comparison_page import comparison_page
+from dpo_ray.report.page.importances import importances
 from dpo_ray.report.page.material import gather
 from dpo_ray.report.page.rooms import Answer, Chart, Fold, Room, Row, Table
-from dpo_ray.report.page.settings import importances
 from dpo_ray.report.page.writing import Page, packed_plotly, render, sweep_page
+from dpo_ray.tracking.records import ProjectCommit
 from dpo_ray.tracking.trial_row import trial_name
 from tests.report.made import BRANCHED, TWO, WORDS_ONLY, made
 from tests.report.reading import Read, strings
@@ -259,4 +260,8 @@ def test_the_command_is_as_it_was_typed_or_asks_for_the_same_files():
     assert "dpo-ray sweep /a/beta.yaml --sweep /a/local.yaml" in page_of(records).said
     typed = ["dpo-ray", "sweep", "beta.yaml", "--set", "a.b=two words"]
     records[0] = records[0].model_copy(update={"command": typed})
-    assert "dpo-ray sweep beta.yaml --set 'a.b=two words'" in page_of(records).said
+    project = ProjectCommit(commit="0123abc", dirty=True)
+    records[0] = records[0].model_copy(update={"project": project})
+    said = page_of(records).said
+    assert "dpo-ray sweep beta.yaml --set 'a.b=two words'" in said
+    assert "commit of the project 0123abc, with changes" in said

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from dpo_ray.report.summary import counts, print_summary, ui_command
+from dpo_ray.tracking.records import ArtifactWritten
 from dpo_ray.tracking.state import SweepState, fold
 
 URI = "sqlite:////my store/mlflow.db"
@@ -37,6 +38,9 @@ def test_the_best_is_given_with_its_interval_adapter_and_figure(state):
     ) in text
     assert "Adapter:  @STORE@/sweeps/beta-1a2b3c4d/t10/adapter" in text
     assert "Figure:   @STORE@/sweeps/beta-1a2b3c4d/sweep.png" in text
+    assert "Report:" not in text
+    state.artifacts.append(ArtifactWritten(path="/s/report.html"))
+    assert "Report:   /s/report.html\n" in printed(state)
 
 
 def test_a_fully_trained_best_is_given_as_a_model(state):

@@ -52,9 +52,9 @@ Data: pairs.jsonl (conversational)
   dropped   10 x identical_pair: chosen equals rejected (rows 3, 5, 8, 13, 21 and 5 more)
   kept      1 x contradicting_pair: the opposite preference is there, too (row 7)
   dropped   10 x long_prompt: the prompt has max_length tokens or more (rows 2 and 9 more)
-  tokens    prompt   5 %     5   median   446   95 % 1,200   99 % 3,393   longest 9,910
-            chosen   5 %     5   median   446   95 % 1,200   99 % 3,393   longest 9,910
-            rejected 5 %     5   median   446   95 % 1,200   99 % 3,393   longest 9,910
+  tokens    prompt   5 %     5  median   446  95 % 1,200  99 % 3,393  max 9,910
+            chosen   5 %     5  median   446  95 % 1,200  99 % 3,393  max 9,910
+            rejected 5 %     5  median   446  95 % 1,200  99 % 3,393  max 9,910
   cut       12.5% of the pairs have an answer cut at 512 tokens
   length    chosen is the longer answer in 71% of the pairs: longer answers may win by length alone\
 """

@@ -53,6 +53,9 @@ def _facts(state: SweepState) -> Table:
     if "name" in model:
         at = f" at {model['revision']}" if model.get("revision") else ""
         facts["model"] = f"{redact_text(str(model['name']))}{at}"
+    if state.plan.project is not None:
+        changed = ", with changes" if state.plan.project.dirty else ""
+        facts["commit of the project"] = f"{state.plan.project.commit}{changed}"
     hashes = state.prepared.hashes if state.prepared else {}
     facts |= {f"hash of {name.replace('_', ' ')}": value for name, value in hashes.items()}
     facts |= {f"version of {name}": value for name, value in state.plan.versions.items()}

@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.report.figures import confirmation as figures
 from dpo_ray.report.figures.confirmation import Line
-from dpo_ray.report.page import charts
+from dpo_ray.report.page import axes, charts
 from dpo_ray.report.page.material import Material
-from dpo_ray.report.page.opening import as_eval, lead, share
+from dpo_ray.report.page.numbers import as_eval, lead, share
 from dpo_ray.report.page.pictures import picture
 from dpo_ray.report.page.rooms import NOTHING, Cell, Chart, Room, Row, Table, number_cell
 from dpo_ray.tracking.records import CandidateConfirmed
@@ -52,7 +52,7 @@ def _chart(state: SweepState, found: list[Line], metric: str) -> Chart:
     traces: list[Any] = []
     for place, line in enumerate(reversed(found)):
         traces += _traces(line, float(place))
-    title = f"{charts.words_of(metric)}, {'share of prompts' if share(metric) > 1 else 'mean'}"
+    title = f"{axes.words_of(metric)}, {'share of prompts' if share(metric) > 1 else 'mean'}"
     reference = state.confirmation.reference if state.confirmation else {}
     middle = 0.5 if metric == "win_rate" else reference.get(f"eval/{metric}")
     shapes = [] if middle is None else [_upright(middle)]
@@ -63,7 +63,7 @@ def _chart(state: SweepState, found: list[Line], metric: str) -> Chart:
     return Chart(
         id="confirmation-all",
         title="Mean of each candidate, and what the search had said",
-        figure=charts.figure(traces, charts.axis(title), ticks, shapes=shapes),
+        figure=charts.figure(traces, axes.axis(title), ticks, shapes=shapes),
         words=f"{metric} of {len(found)} confirmed candidates with their intervals",
         height=110 + ROW * len(found),
         is_wide=True,
@@ -116,7 +116,7 @@ def _upright(x: float) -> dict[str, Any]:
 
 
 def _table(state: SweepState, metric: str) -> Table:
-    score = f"{charts.words_of(metric)} [95 %]"
+    score = f"{axes.words_of(metric)} [95 %]"
     heads = [
         "trial", "configuration", "step", score, "against the default", "p (Holm)",
         "spread over seeds", "optimism", "KL, nats",

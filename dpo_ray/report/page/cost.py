@@ -41,7 +41,8 @@ def cost(material: Material) -> Room | None:
     if not state.lives:
         return None
     rows = [Row([Cell(what), Cell(how)]) for what, how in _facts(state)]
-    return Room("cost", "Cost", tables=[Table("What it took", ["", ""], rows)])
+    warm = [f"W{state.warm.note[1:]}."] if state.warm is not None else []
+    return Room("cost", "Cost", warm, tables=[Table("What it took", ["", ""], rows)])
 
 
 def _facts(state: SweepState) -> list[tuple[str, str]]:

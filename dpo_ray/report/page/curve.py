@@ -2,7 +2,7 @@
 
 from dpo_ray.report.figures import scales
 from dpo_ray.report.figures.overview import LOOKS, Panel, look_of, overview, panels
-from dpo_ray.report.page import charts
+from dpo_ray.report.page import axes, charts
 from dpo_ray.report.page.charts import Mark
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.pictures import picture
@@ -28,7 +28,7 @@ def curve(material: Material) -> Room | None:
     found = [each for each in _panels(material, rows) if _is_known(rows, each.metric)]
     return Room(
         id="curve",
-        title=f"What {charts.words_of(name)} does",
+        title=f"What {axes.words_of(name)} does",
         words=[
             "Each trial stands at its best checkpoint, with 95 % intervals. The dashed line is the "
             "reference model, the grey band a second sample of it judged against the first. Other "
@@ -45,7 +45,7 @@ def _panels(material: Material, rows: list[RankedRow]) -> list[Panel]:
     found = list(panels(material.state.reference, rows))
     metric, reference = material.state.objective[0], material.state.reference
     if metric not in [each.metric for each in found]:
-        title = charts.words_of(metric)
+        title = axes.words_of(metric)
         found.append(Panel(metric, title[0].upper() + title[1:], reference.get(f"eval/{metric}")))
     return found
 
@@ -58,17 +58,15 @@ def _chart(rows: list[RankedRow], panel: Panel, name: str, space: dict[str, obje
     found = [_mark(row, panel.metric, name, space) for row in rows]
     shapes = [] if panel.reference is None else [charts.baseline(panel.reference, "reference")]
     shapes += [] if panel.band is None else [charts.band(*panel.band)]
-    heading, unit = TITLES.get(
-        panel.metric, (panel.title, f"{charts.words_of(panel.metric)}, mean")
-    )
+    heading, unit = TITLES.get(panel.metric, (panel.title, f"{axes.words_of(panel.metric)}, mean"))
     return Chart(
         id=f"curve-{panel.metric.replace('/', '-')}",
         title=heading,
         figure=charts.figure(
-            charts.marks(found, LOOKS), charts.across(name, space), charts.axis(unit),
+            charts.marks(found, LOOKS), axes.across(name, space), axes.axis(unit),
             shapes=shapes,
         ),
-        words=f"{heading} of {len(found)} trials against {charts.words_of(name)}",
+        words=f"{heading} of {len(found)} trials against {axes.words_of(name)}",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from dpo_ray.report.figures import frontier as figures
 from dpo_ray.report.figures import scales
 from dpo_ray.report.figures.frontier import Point
-from dpo_ray.report.page import charts
+from dpo_ray.report.page import axes, charts
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.pictures import picture
 from dpo_ray.report.page.rooms import Chart, Room
@@ -31,8 +31,8 @@ def frontier(material: Material) -> Room | None:
         title="Win rate against KL",
         figure=charts.figure(
             [*_paths(found), *_front(found), *_points(found, name, space), *_rings(material)],
-            charts.axis("KL from the reference, nats per completion", rangemode="tozero"),
-            charts.axis("win rate, share of prompts"),
+            axes.axis("KL from the reference, nats per completion", rangemode="tozero"),
+            axes.axis("win rate, share of prompts"),
             shapes=[charts.baseline(0.5, "reference")],
         ),
         words=f"Win rate against KL of {len(found)} checkpoints, and their Pareto front",
@@ -56,7 +56,7 @@ def _words(material: Material, name: str) -> str:
     said = "; ".join(marked)
     return (
         "Every checkpoint of every trial; thin lines join those of one trial, its last is the "
-        f"largest, and the colour is {charts.words_of(name)}. Above and to the left is better: the "
+        f"largest, and the colour is {axes.words_of(name)}. Above and to the left is better: the "
         "pink line is the best known at each distance from the reference (0 nats)"
         f"{'; ' if said else ''}{said}."
     )
@@ -123,7 +123,7 @@ def _colours(places: Sequence[float], name: str, space: dict[str, Any]) -> dict[
         return {"color": "#0072B2"}
     log = bool(space.get("log"))
     bar: dict[str, Any] = {
-        "title": {"text": escape(charts.words_of(name)), "side": "right"},
+        "title": {"text": escape(axes.words_of(name)), "side": "right"},
         "thickness": 12,
         "outlinewidth": 0,
     }
@@ -138,7 +138,7 @@ def _colours(places: Sequence[float], name: str, space: dict[str, Any]) -> dict[
     else:
         low, high = space.get("low", min(known)), space.get("high", max(known))
     if log:
-        ticks = charts.ones_twos_fives(low, high)
+        ticks = axes.ones_twos_fives(low, high)
         labels = [number(each) for each in ticks]
         bar |= {"tickmode": "array", "tickvals": [log10(t) for t in ticks], "ticktext": labels}
         low, high, places = log10(low), log10(high), [log10(each) for each in places]

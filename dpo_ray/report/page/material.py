@@ -1,7 +1,7 @@
 """What every room of the page reads: the fold over a journal, its ranking, its loss curves."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -24,11 +24,13 @@ class Material:
     folder: Path
     """Of the sweep, where its files may lie."""
     live: bool
+    called: str = ""
+    """Another name, where two sweeps have the same."""
 
     @property
     def name(self) -> str:
-        """The sweep's own name."""
-        return self.state.plan.name if self.state.plan else self.folder.name
+        """What the sweep is called: its own name, unless it was given another one."""
+        return self.called or (self.state.plan.name if self.state.plan else self.folder.name)
 
     @property
     def used(self) -> RankedRow | None:
@@ -40,6 +42,19 @@ class Material:
     def control(self) -> RankedRow | None:
         """The default configuration's row, as it is ranked."""
         return next((row for row in self.rows if row.is_control), None)
+
+
+def told_apart(found: Sequence[Material]) -> list[Material]:
+    """Return sweeps of the same name, from several stores, with their stores' names before it."""
+    if len({each.name for each in found}) == len(found):
+        return list(found)
+    stores = [each.folder.parents[1].name for each in found]
+    if len({*stores}) < len(found):
+        stores = [str(each.folder.parents[1]) for each in found]
+    return [
+        replace(each, called=f"{store}/{each.name}")
+        for each, store in zip(found, stores, strict=True)
+    ]
 
 
 def gather(records: Iterable[AnyRecord], folder: Path, live: bool = False) -> Material:

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dpo_ray.report.figures.drawing import BEST, COMPLETED, CONTROL, STOPPED, Look
-from dpo_ray.report.page import charts
+from dpo_ray.report.page import axes, charts
 from dpo_ray.report.page.charts import FAILED
 from dpo_ray.report.page.material import LOSS, Material
 from dpo_ray.report.page.rooms import Chart, Room
@@ -40,7 +40,7 @@ def training(material: Material) -> Room | None:
 
 def _rungs(material: Material) -> Chart | None:
     state = material.state
-    metric = charts.words_of(state.objective[0])
+    metric = axes.words_of(state.objective[0])
     curves = [
         (row, [(rung.step, objective_value(rung.metrics, state.objectives[0])) for rung in rungs])
         for row in material.rows
@@ -72,7 +72,7 @@ def _chart(
     return Chart(
         id=id,
         title=title,
-        figure=charts.figure(traces, charts.axis("optimizer step"), charts.axis(unit)),
+        figure=charts.figure(traces, axes.axis("optimizer step"), axes.axis(unit)),
         words=f"{title} of {len(curves)} trials over optimizer steps",
         height=360,
     )

@@ -1,8 +1,8 @@
 """Every trial of the search in one table, with its state and the reason."""
 
 from dpo_ray.config.redaction import redact_text
+from dpo_ray.report.page.axes import words_of
 from dpo_ray.report.page.beware import first_line
-from dpo_ray.report.page.charts import words_of
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.rooms import NOTHING, Cell, Room, Row, Table, number_cell
 from dpo_ray.report.ranking import RankedRow

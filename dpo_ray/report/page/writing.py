@@ -21,8 +21,9 @@ from dpo_ray.report.page.cost import cost, foretold
 from dpo_ray.report.page.curve import curve
 from dpo_ray.report.page.data import data
 from dpo_ray.report.page.frontier import frontier
+from dpo_ray.report.page.key_figures import key_figures
 from dpo_ray.report.page.material import Material, gather
-from dpo_ray.report.page.opening import headline, key_figures, standing
+from dpo_ray.report.page.opening import headline, standing
 from dpo_ray.report.page.rooms import Room
 from dpo_ray.report.page.settings import settings
 from dpo_ray.report.page.training import training
