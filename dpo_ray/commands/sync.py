@@ -1,10 +1,9 @@
 """`dpo-ray sync NAME`: a sweep's runs in MLflow, written anew from its journal."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dpo_ray.cluster.lock import is_locked
 from dpo_ray.commands.finding import Name, sweep_folder
@@ -16,7 +15,9 @@ from dpo_ray.exits import errors_on_screen
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.mlflow_links import address
-from dpo_ray.tracking.mlflow_mirror import MlflowMirror
+
+if TYPE_CHECKING:
+    from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 
 HELP = """Write a sweep into MLflow from its journal.
 
@@ -59,6 +60,8 @@ def sync(
         sweep = tracked(sweep_folder(store, name), to, experiment)
         if sweep.own and is_locked(sweep.folder):
             raise SweepLocked(f"{sweep.name} runs, and writes to {redact_text(sweep.uri)} itself")
+        from dpo_ray.tracking.mlflow_mirror import MlflowMirror  # of no use to --help
+
         mirror = MlflowMirror(sweep.folder / JOURNAL, sweep.uri, sweep.experiment)
         complete = _follow(mirror, sweep.name)
         if mirror.problems or not complete:
@@ -81,12 +84,15 @@ def sync(
             results().print(f"{said}\n{link}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _follow(mirror: MlflowMirror, name: str) -> bool:
+def _follow(mirror: "MlflowMirror", name: str) -> bool:
     """Follow to the journal's end, showing how far it is; whether all of it was written."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
     mirror.start()
     mirror.finish()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=messages(), transient=True) as bar:
+    with Progress(*columns, Elapsed(), console=messages(), transient=True) as bar:
         task, idle, before = bar.add_task(f"{name} to MLflow", total=None), 0.0, -1
         while idle < PATIENCE_S:
             if mirror.wait(LOOK_S):
@@ -98,7 +104,7 @@ def _follow(mirror: MlflowMirror, name: str) -> bool:
     return False
 
 
-def _lacking(mirror: MlflowMirror, sweep: Tracked) -> str:
+def _lacking(mirror: "MlflowMirror", sweep: Tracked) -> str:
     written, seen = mirror.progress
     problems = "; ".join(mirror.problems) or f"no answer for {PATIENCE_S:g} s"
     return (

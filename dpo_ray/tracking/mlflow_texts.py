@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from math import log10
 from typing import Any
@@ -13,6 +14,8 @@ from dpo_ray.tracking.records import Confirmed, ReferenceEnded, SweepPlanned, Tr
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
 
+NIGHT = re.compile(r"-(\d{8}T\d{4}Z)$")
+"""The end of a scheduled sweep's name: its night."""
 CONTENT = ("data", "weights", "model_revision")
 """Hashes by which runs of several sweeps are told apart or put together."""
 
@@ -44,7 +47,7 @@ def axis_name(name: str, parameter: Mapping[str, Any]) -> str:
 
 def sweep_tags(state: SweepState) -> dict[str, str]:
     """What every run of a sweep carries, so that runs of many sweeps can be searched and grouped:
-    whose it is, the project's commit, the hashes of data and model."""
+    whose it is and of which night, the project's commit, the hashes of data and model."""
     plan, prepared = state.plan, state.prepared
     if plan is None:
         return {}
@@ -56,6 +59,9 @@ def sweep_tags(state: SweepState) -> dict[str, str]:
     if plan.project is not None:
         commit, dirty = plan.project.commit, str(plan.project.dirty).lower()
         tags |= {"mlflow.source.git.commit": commit, "git.dirty": dirty}
+    night = NIGHT.search(plan.name)
+    if night is not None and plan.plan.get("sweep", {}).get("schedule"):
+        tags["night"] = night[1]
     hashes = prepared.hashes if prepared else {}
     return tags | {f"hash.{name}": hashes[name] for name in CONTENT if name in hashes}
 

@@ -18,6 +18,12 @@ TRIALS = 200
 OPENS_S = 2.0
 PHONE = {"width": 390, "height": 844}
 DRAWN = "body[data-charts=drawn]"
+HOLD = """
+  const later = window.setTimeout;
+  window.setTimeout = (call, after) =>
+    document.body?.dataset.charts === "shown" ? 0 : later(call, after);
+"""
+"""After the first charts the others wait for ever."""
 SHIFTS = """() => new Promise((resolve) => {
   let total = 0;
   new PerformanceObserver((list) => list.getEntries().forEach((each) => total += each.value))
@@ -66,21 +72,22 @@ def opened(chromium, path: Path, *, until: str = DRAWN, **context):
         assert said == []
 
 
-def work(chromium, path: Path) -> list[tuple[float, float]]:
-    """Return the seconds the page's main thread has worked, and those on the clock: until the
-    charts near the top were drawn, and until all were."""
+def work(chromium, path: Path, until: str) -> tuple[float, float]:
+    """Return the seconds the page's main thread has worked until then, and those on the clock.
+
+    The page is held there, so that charts further down are not counted with it.
+    """
     with chromium.new_context() as context:
         page = context.new_page()
+        page.add_init_script(HOLD)
         session = context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        began, found = time.monotonic(), []
+        began = time.monotonic()
         page.goto(path.as_uri())
-        for state in ("[data-charts]", DRAWN):
-            page.wait_for_selector(state, state="attached")
-            metrics = session.send("Performance.getMetrics")["metrics"]
-            worked = next(each["value"] for each in metrics if each["name"] == "ThreadTime")
-            found.append((worked, time.monotonic() - began))
-        return found
+        page.wait_for_selector(f"body[data-charts={until}]", state="attached")
+        clock = time.monotonic() - began
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(each["value"] for each in metrics if each["name"] == "ThreadTime"), clock
 
 
 def test_two_hundred_trials_open_in_two_seconds(chromium, report):
@@ -89,10 +96,9 @@ def test_two_hundred_trials_open_in_two_seconds(chromium, report):
     The verdict and its tables are there at once, the charts below them next; those further down
     follow while people read.
     """
-    near, drawn = min(work(chromium, report) for _ in range(2))
-    for what, (seconds, clock) in (("near the top", near), ("all charts", drawn)):
-        print(f"{what}: {seconds:.2f} s of the browser, {clock:.2f} s on the clock")  # noqa: T201
-    assert near[0] < OPENS_S
+    seconds, clock = min(work(chromium, report, "shown") for _ in range(3))
+    print(f"opened in {seconds:.2f} s of the browser, {clock:.2f} s on the clock")  # noqa: T201
+    assert seconds < OPENS_S
 
 
 def test_nothing_moves_while_the_charts_are_drawn(desk):

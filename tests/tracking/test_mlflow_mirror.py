@@ -14,6 +14,7 @@ from dpo_ray.report.ranking import rank
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 from dpo_ray.tracking.mlflow_server import default_uri
+from dpo_ray.tracking.mlflow_texts import sweep_tags
 from dpo_ray.tracking.records import (
     SweepEnded,
     SweepResumed,
@@ -200,6 +201,20 @@ def test_every_run_says_whose_it_is_and_of_which_commit(example_journal, uri, cl
     for run in runs(client).values():
         said = [run.data.tags[name] for name in told]
         assert said == ["beta-1a2b3c4d", "c0ffee", "true", "9f1c2d3e"]
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule", "night"),
+    [
+        ("nightly-20261126T0130Z", {"cron": "30 2 * * *"}, "20261126T0130Z"),
+        ("nightly-20261126T0130Z", None, None),
+        ("beta-1a2b3c4d", {"cron": "30 2 * * *"}, None),
+    ],
+)
+def test_a_night_is_told_where_there_is_one(planned, name, schedule, night):
+    plan = {"sweep": {"schedule": schedule}}
+    state = fold([planned.model_copy(update={"name": name, "plan": plan})])
+    assert sweep_tags(state).get("night") == night
 
 
 def test_the_comparison_opens_from_both_notes(example_journal, uri, client):
