@@ -63,7 +63,7 @@ def sync(
         from dpo_ray.tracking.mlflow_mirror import MlflowMirror  # of no use to --help
 
         mirror = MlflowMirror(sweep.folder / JOURNAL, sweep.uri, sweep.experiment)
-        complete = _follow(mirror, sweep.name)
+        complete = _follow(mirror, sweep)
         if mirror.problems or not complete:
             raise TrackingUnreachable(_lacking(mirror, sweep))
         written, _ = mirror.progress
@@ -84,7 +84,7 @@ def sync(
             results().print(f"{said}\n{link}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _follow(mirror: "MlflowMirror", name: str) -> bool:
+def _follow(mirror: "MlflowMirror", sweep: Tracked) -> bool:
     """Follow to the journal's end, showing how far it is; whether all of it was written."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed
@@ -93,21 +93,21 @@ def _follow(mirror: "MlflowMirror", name: str) -> bool:
     mirror.finish()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, Elapsed(), console=messages(), transient=True) as bar:
-        task, idle, before = bar.add_task(f"{name} to MLflow", total=None), 0.0, -1
+        task = bar.add_task(f"{sweep.name} to MLflow", total=sweep.lines)
+        idle, before = 0.0, -1
         while idle < PATIENCE_S:
             if mirror.wait(LOOK_S):
                 return mirror.complete
-            written, seen = mirror.progress
-            bar.update(task, completed=written, total=seen or None)
+            bar.update(task, completed=mirror.progress[0])
             idle = idle + LOOK_S if mirror.calls == before else 0.0
             before = mirror.calls
     return False
 
 
 def _lacking(mirror: "MlflowMirror", sweep: Tracked) -> str:
-    written, seen = mirror.progress
+    written, _ = mirror.progress
     problems = "; ".join(mirror.problems) or f"no answer for {PATIENCE_S:g} s"
     return (
-        f"{redact_text(sweep.uri)} lacks a part of {sweep.name} ({written:,} of {seen:,} lines "
-        f"are there): {problems}; the same command goes on"
+        f"{redact_text(sweep.uri)} lacks a part of {sweep.name} ({written:,} of {sweep.lines:,} "
+        f"lines are there): {problems}; the same command goes on"
     )

@@ -21,6 +21,8 @@ class Tracked:
     first: SweepPlanned
     uri: str
     experiment: str
+    lines: int
+    """Of its journal, when it was read."""
     own: bool
     """Whether that is where the sweep's own mirror writes."""
 
@@ -45,7 +47,7 @@ def tracked(folder: Path, uri: str | None, experiment: str | None = None) -> Tra
     own = told.get("uri") or default_uri(_store(folder)), told.get("experiment") or "dpo-ray"
     place = uri or own[0], experiment or own[1]
     reachable(place[0])
-    return Tracked(folder, fold(records), records[0], *place, own=place == own)
+    return Tracked(folder, fold(records), records[0], *place, len(records), place == own)
 
 
 def _told(first: SweepPlanned) -> dict[str, str]:

@@ -108,14 +108,20 @@ def read_journal(path: Path) -> list[AnyRecord]:
     return read_onwards(path, offset=0, first_seq=0)[0]
 
 
-def read_onwards(path: Path, offset: int, first_seq: int) -> tuple[list[AnyRecord], int]:
-    """Return the whole records from byte `offset` on, and the offset after the last of them."""
+def read_onwards(
+    path: Path, offset: int, first_seq: int, about: int = -1
+) -> tuple[list[AnyRecord], int]:
+    """Return the whole records from byte `offset` on, and the offset after the last of them.
+
+    `about`: stop at the end of a line once so many bytes are read; negative reads all there is.
+    """
     with path.open("rb") as file:
         file.seek(offset)
-        whole, newline, _torn = file.read().rpartition(b"\n")
-    lines = whole.split(b"\n") if newline else []
+        lines = file.readlines(about)
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.pop()  # torn, or being written
     records = [_parse(line, path, first_seq + index) for index, line in enumerate(lines)]
-    return records, offset + len(whole) + len(newline)
+    return records, offset + sum(map(len, lines))
 
 
 def _parse(line: bytes, path: Path, seq: int) -> AnyRecord:

@@ -21,8 +21,9 @@ from dpo_ray.tracking.state import SweepState
 
 __all__ = ["MlflowMirror", "reachable"]
 
-PART = 4000
-"""Records after which what was written counts as written: an outage costs no more of the work."""
+PART = 4_000_000
+"""Bytes of the journal after which what was written counts as written: an outage costs no more of
+the work than that, and a long journal no more memory."""
 _REFUSED = {400, 404, 405, 409, 413, 422}
 _log = logging.getLogger(__name__)
 
@@ -111,22 +112,25 @@ class MlflowMirror:
 
     def _follow(self) -> None:
         """Write what the journal has gained; a failure leaves it waiting for the next attempt."""
-        if not self._waiting and self._journal.exists():
-            self._waiting, self._offset = read_onwards(self._journal, self._offset, self._seen)
-            self._seen += len(self._waiting)
-            for record in self._waiting:
-                self._state.apply(record)
-        if self._waiting:
+        while self._waiting or self._read_part():
             self._runs = self._runs or SweepRuns(self._uri, self._experiment, self._state)
-        while self._waiting and self._runs:
-            part = self._waiting[:PART]
-            self._write(self._runs, part)
-            self._waiting = self._waiting[PART:]
-            self._written += len(part)
+            self._write(self._runs)
+            self._written += len(self._waiting)
+            self._waiting = []
 
-    def _write(self, runs: SweepRuns, records: list[AnyRecord]) -> None:
+    def _read_part(self) -> bool:
+        """Read on, but not all of a long journal at once; whether there was anything new."""
+        if not self._journal.exists():
+            return False
+        self._waiting, self._offset = read_onwards(self._journal, self._offset, self._seen, PART)
+        self._seen += len(self._waiting)
+        for record in self._waiting:
+            self._state.apply(record)
+        return bool(self._waiting)
+
+    def _write(self, runs: SweepRuns) -> None:
         runs.forget_waiting()
-        for record in records:
+        for record in self._waiting:
             for call in runs.calls(record):
                 self._unless_refused(call, f"{record.kind} ({record.seq})")
         for call in runs.flushes():

@@ -189,6 +189,7 @@ def test_a_reader_goes_on_where_it_stopped(journal):
     read, offset = read_onwards(journal.path, 0, 0)
     assert [record.seq for record in read] == [0]
     assert read_onwards(journal.path, offset, 1) == ([], offset)
+    assert read_onwards(journal.path, 0, 0, about=1) == (read, offset)
     journal.append(points(1)[0])
     read, offset = read_onwards(journal.path, offset, 1)
     assert [record.seq for record in read] == [1]

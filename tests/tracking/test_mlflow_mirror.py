@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from dpo_ray.report.ranking import rank
+from dpo_ray.tracking import mlflow_mirror
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
 from dpo_ray.tracking.mlflow_server import default_uri
@@ -240,6 +241,22 @@ def test_what_a_worker_used_is_told_beside_its_metrics(journal, planned, started
         journal.append(record)
     mirror(journal.path, uri)
     assert runs(client)["0"].data.metrics == {"train/loss": 0.7} | used
+
+
+def test_a_long_journal_is_written_part_by_part(
+    example_journal, uri, client, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mlflow_mirror, "PART", 5000)
+    following = mirror(example_journal, uri)
+    lines = len(example_journal.read_bytes().splitlines())
+    assert following.progress == (lines, lines)
+    points, found = metric_points(tmp_path / "mlflow.db"), runs(client)
+    monkeypatch.undo()
+    mirror(example_journal, uri)
+    assert metric_points(tmp_path / "mlflow.db") == points
+    assert {key: run.data.metrics for key, run in runs(client).items()} == {
+        key: run.data.metrics for key, run in found.items()
+    }
 
 
 def test_a_live_journal_is_followed_and_an_interrupt_leaves_nothing_running(
