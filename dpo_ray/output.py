@@ -107,8 +107,14 @@ def say(console: Console, text: str, style: str | None = None) -> None:
 def _wrapped(line: str, width: int) -> str:
     if " " not in line.strip():
         return line
+    indent = line[: len(line) - len(line.lstrip())]
     return textwrap.fill(
-        line, width, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+        line,
+        width,
+        subsequent_indent=indent,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

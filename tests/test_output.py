@@ -43,7 +43,7 @@ def test_a_terminals_lines_end_between_words_and_paths_stay_whole(monkeypatch):
     for stream in (screen, pipe):
         say(console_of(stream), f"  the win rate is 0.51 [0.44, 0.59], see\n  {path}")
     assert screen.getvalue().splitlines() == [
-        "  the win rate is 0.51 [0.44,", "0.59], see", f"  {path}"
+        "  the win rate is 0.51 [0.44,", "  0.59], see", f"  {path}"
     ]  # fmt: skip
     assert len(pipe.getvalue().splitlines()) == 2
 

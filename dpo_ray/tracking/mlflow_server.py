@@ -3,13 +3,15 @@
 import base64
 import os
 import threading
-import urllib.request
 from pathlib import Path
-from urllib.error import HTTPError
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.errors import ConfigError, TrackingUnreachable
+
+if TYPE_CHECKING:
+    from urllib.request import Request
 
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 _FAIL_FAST = {
@@ -82,8 +84,11 @@ def _ask(uri: str, seconds: float) -> None:
 
 def _health(uri: str, seconds: float) -> str:
     """What is wrong with the server at `uri`, in words; empty if nothing is."""
+    from urllib.error import HTTPError
+    from urllib.request import urlopen  # with TLS a tenth of what `--help` would wait for
+
     try:
-        with urllib.request.urlopen(_health_request(uri), timeout=seconds):
+        with urlopen(_health_request(uri), timeout=seconds):
             return ""
     except HTTPError as error:
         error.close()
@@ -92,11 +97,13 @@ def _health(uri: str, seconds: float) -> str:
         return str(getattr(error, "reason", error))
 
 
-def _health_request(uri: str) -> urllib.request.Request:
+def _health_request(uri: str) -> "Request":
+    from urllib.request import Request
+
     parts = urlsplit(uri)
     path = parts.path.rstrip("/") + "/health"
     url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
-    request = urllib.request.Request(url)
+    request = Request(url)
     user = unquote(parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME", ""))
     password = unquote(parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
     if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
