@@ -9,9 +9,9 @@ from rich import box
 from rich.table import Table
 
 from dpo_ray.cluster.lock import is_locked
-from dpo_ray.commands.output import AsJson, give_json, results, say
 from dpo_ray.data.housekeeping import Entry, drop, entries, to_drop
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, results, say
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.state import fold

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.document import read_document
 from dpo_ray.config.loading import load_sweep
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.data.report import DataReport
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, messages, results, say
 from dpo_ray.plan import make_plan
 from dpo_ray.sweep import DEFAULT_SWEEP, Overrides, Store, SweepFile
 from dpo_ray.tracking.data_lines import data_lines

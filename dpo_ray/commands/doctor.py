@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dpo_ray.commands.findings import Finding, exit_code
-from dpo_ray.commands.output import AsJson, give_json, messages, results
 from dpo_ray.config.loading import load_sweep
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, messages, results
 from dpo_ray.sweep import Overrides, Store
 
 HELP = """Look whether all is there that a sweep needs.

@@ -8,10 +8,10 @@ import typer
 
 from dpo_ray.commands.exporting import Export, write_export
 from dpo_ray.commands.finding import Name, state_of, sweep_folder
-from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.data.adapter_card import CARD, AdapterCard, read_card
 from dpo_ray.errors import ConfigError
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, messages, results, say
 from dpo_ray.report.saved import chosen, saved_policy
 from dpo_ray.sweep import Store
 

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from dpo_ray.commands.finding import Name, sweep_folder
-from dpo_ray.commands.output import AsJson, give_json, results
 from dpo_ray.commands.tracked import Tracked, tracked
 from dpo_ray.errors import ConfigError
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, results
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.champion import CHAMPION, Promotion, promotion
 from dpo_ray.tracking.mlflow_links import address, version_page

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from dpo_ray.cluster.lock import is_locked
 from dpo_ray.commands.finding import complete, sweep_folder
-from dpo_ray.commands.output import AsJson, give_json, messages, results
 from dpo_ray.errors import ConfigError
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, messages, results
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.earlier import JOURNAL, REPORT
 from dpo_ray.tracking.journal import read_journal

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.commands.quieting import quiet_libraries
 from dpo_ray.config.data import DataConfig
 from dpo_ray.errors import ConfigError, DataError
 from dpo_ray.exits import errors_on_screen
-from dpo_ray.output import counting
+from dpo_ray.output import AsJson, counting, give_json, messages, results, say
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,11 +7,11 @@ import typer
 
 from dpo_ray.cluster.lock import is_locked
 from dpo_ray.commands.finding import Name, sweep_folder
-from dpo_ray.commands.output import AsJson, give_json, messages, results
 from dpo_ray.commands.tracked import Tracked, tracked
 from dpo_ray.config.redaction import redact_text
 from dpo_ray.errors import SweepLocked, TrackingUnreachable
 from dpo_ray.exits import errors_on_screen
+from dpo_ray.output import AsJson, give_json, messages, results
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.mlflow_links import address

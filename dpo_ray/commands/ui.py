@@ -12,11 +12,10 @@ from urllib.parse import quote
 import typer
 
 from dpo_ray.commands.finding import complete, state_of, sweep_folder, sweep_names
-from dpo_ray.commands.output import AsJson, give_json, messages, results, say
 from dpo_ray.config.redaction import HIDDEN
 from dpo_ray.errors import ConfigError, TrackingUnreachable
 from dpo_ray.exits import errors_on_screen
-from dpo_ray.output import Verbose
+from dpo_ray.output import AsJson, Verbose, give_json, messages, results, say
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.mlflow_server import database_file, default_uri
 
