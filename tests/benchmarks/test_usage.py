@@ -57,10 +57,16 @@ def test_a_child_that_has_lost_its_parent_is_still_followed_and_ended() -> None:
     process, child = start()
     watch = TreeWatch(process.pid)
     watch.look(memory=False)
-    process.communicate("leave\n")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("leave\n")
+    process.stdin.close()
+    process.wait()  # not for the end of its output, which the child holds open as long as it lives
     orphan = psutil.Process(child)
+    assert orphan.is_running()
     watch.look(memory=False)
     watch.kill()
+    process.stdout.close()
     for _ in range(100):
         if not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE:
             return
