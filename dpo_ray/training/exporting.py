@@ -12,7 +12,8 @@ import torch
 from dpo_ray.data.adapter_card import AdapterCard, write_card
 from dpo_ray.errors import ConfigError
 from dpo_ray.evaluation.sampling import left_pad
-from dpo_ray.reference.model import load_model, load_tokenizer
+from dpo_ray.reference.model import load_tokenizer
+from dpo_ray.training.as_trained import load_as_trained, this_device
 from dpo_ray.training.policy import GENERATION
 
 Kind = Literal["adapter", "merged", "model"]
@@ -60,9 +61,9 @@ def greedy_answers(
     The most probable token each time, so that the answer is a property of the weights.
     """
     if (source / ADAPTER_FILES[1]).is_file():
-        model = _adapted(_load(Path(card.model), card), source, card)
+        model = _adapted(load_as_trained(Path(card.model), card), source, card)
     else:
-        model = _load(source, card)
+        model = load_as_trained(source, card)
     return _answers(model, Path(card.model), card, prompts, new_tokens)
 
 
@@ -81,7 +82,7 @@ def answers_as_loaded(
     # A folder's own generation defaults, a repetition penalty perhaps, are none of its weights'.
     inner = model.get_base_model() if kind == "adapter" else model
     inner.generation_config = GenerationConfig()
-    held = model if card.quantization != "none" else model.to(_device())
+    held = model if card.quantization != "none" else model.to(this_device())
     return _answers(held, folder, card, prompts, new_tokens)
 
 
@@ -114,7 +115,7 @@ def _merge(source: Path, target: Path, card: AdapterCard) -> None:
             f"--merged: {source} was trained on a base in {card.quantization}, and merged into "
             "the base's full weights it would be another model; export the adapter"
         )
-    base = _load(Path(card.model), replace(card, dtype="float32"))
+    base = load_as_trained(Path(card.model), replace(card, dtype="float32"))
     merged = _adapted(base, source, card).merge_and_unload()
     merged.to(getattr(torch, card.dtype)).save_pretrained(target)
     defaults = Path(card.model) / GENERATION
@@ -149,26 +150,11 @@ def _answers(
     return [list(row) for row in output[:, ids.shape[1] :].tolist()]
 
 
-def _load(folder: Path, card: AdapterCard) -> Any:
-    return load_model(
-        folder,
-        card.dtype,
-        _device(),
-        attention=card.attention,
-        quantization=card.quantization,
-        trust_remote_code=card.trust_remote_code,
-    )
-
-
 def _as_held(card: AdapterCard) -> dict[str, Any]:
     """Return what else `from_pretrained` is told for the model to compute as it did here."""
     from dpo_ray.reference.quantization import nf4_options
 
     held: dict[str, Any] = {"attn_implementation": card.attention}
     if card.quantization == "nf4":
-        held |= nf4_options(getattr(torch, card.dtype), _device())
+        held |= nf4_options(getattr(torch, card.dtype), this_device())
     return held
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,8 +17,9 @@ from dpo_ray.evaluation.evaluate import PAIRS_TOGETHER
 from dpo_ray.evaluation.logps import PairLogps, collator_for, pair_logps
 from dpo_ray.evaluation.rewards import UNWEIGHTED, log_ratios
 from dpo_ray.evaluation.tables import examples_table
-from dpo_ray.reference.model import autocast, load_model, load_tokenizer, scoring_head
+from dpo_ray.reference.model import autocast, load_tokenizer, scoring_head
 from dpo_ray.reference.tokenizing import tokenize
+from dpo_ray.training.as_trained import load_as_trained
 
 Told = Callable[[int, int], None]
 """Told how many of how many pairs are scored."""
@@ -63,11 +64,11 @@ def _models(
 ) -> tuple[Any, Callable[[], AbstractContextManager[Any]]]:
     """Return the policy, and what gives the reference for as long as its context lasts."""
     if not (policy / "adapter_config.json").is_file():
-        base = _load(Path(card.model), card)
-        return _load(policy, card), lambda: nullcontext(base)
+        base = load_as_trained(Path(card.model), card)
+        return load_as_trained(policy, card), lambda: nullcontext(base)
     from peft import PeftModel
 
-    base = _load(Path(card.model), card)
+    base = load_as_trained(Path(card.model), card)
     try:
         adapted = PeftModel.from_pretrained(base, str(policy))
     except (ValueError, RuntimeError, OSError) as error:
@@ -81,21 +82,6 @@ def _bare(adapted: Any) -> Iterator[Any]:
     """Yield the base model while its adapter is off."""
     with adapted.disable_adapter():
         yield adapted.base_model.model
-
-
-def _load(folder: Path, card: AdapterCard) -> Any:
-    return load_model(
-        folder,
-        card.dtype,
-        _device(),
-        attention=card.attention,
-        quantization=card.quantization,
-        trust_remote_code=card.trust_remote_code,
-    )
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _logps(
