@@ -1,5 +1,7 @@
 """A night runs once, one at a time, and its end is told; commands are real ones that end soon."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -122,3 +124,22 @@ def test_a_schedule_that_cannot_run_is_refused_before_its_night(schedule, overri
 def test_names_that_leave_no_room_for_the_tick_are_refused(schedule):
     with pytest.raises(ConfigError, match="--name: must be 1 to"):
         schedule(name="n" * 60)
+
+
+@pytest.mark.parametrize(
+    ("verb", "fields"),
+    [
+        ("status", {"schedule", "next", "running", "last"}),
+        ("history", {"schedule", "nights"}),
+        ("tick", {"sweep", "exit_code", "reason"}),
+    ],
+)
+def test_machines_are_answered_with_the_fields_that_are_listed(tmp_path, verb, fields):
+    page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if f"schedule FILE {verb} --json" in line]
+    assert set(re.findall(r"`(\w+)`", row)) == fields
+    words = ["sweeps/nightly.yaml", verb, "--json", "--store", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "dpo_ray.schedule", *words], capture_output=True, text=True, cwd=ROOT
+    )
+    assert json.loads(done.stdout).keys() == fields, done.stderr
