@@ -106,7 +106,7 @@ def schedule(
             case Verb.RUN:
                 _run(own)
             case Verb.TICK:
-                night = _interruptible(own).look(datetime.now(UTC), first=True)
+                night = _interruptible(own).look(datetime.now(UTC), called=True)
                 _end(night, "No night is due now.", as_json)
             case Verb.SUBMIT:
                 _submit(own, as_json)

@@ -8,7 +8,9 @@ from dpo_ray.nightly.ledger import Memory
 from dpo_ray.nightly.ticks import ticks_after, ticks_between, written
 
 ON_TIME = timedelta(minutes=5)
-"""A tick that is seen no later than this was not missed."""
+"""How late a scheduler that watches the clock may see a tick."""
+CALLED_BY_OTHERS = timedelta(hours=1)
+"""How late another scheduler's call may be: it may have brought up a cluster first."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,27 @@ class Decision:
     dropped: tuple[tuple[datetime, str], ...] = ()
 
 
-def decide(schedule: ScheduleConfig, memory: Memory, now: datetime) -> Decision:
+def decide(
+    schedule: ScheduleConfig, memory: Memory, now: datetime, on_time: timedelta = ON_TIME
+) -> Decision:
     """Return what is due at `now` (aware); nobody runs a night of this schedule.
 
     At most one night runs, the latest; earlier ones that were missed are dropped. A night that
-    began and did not end goes on unless a later one is due.
+    began and did not end goes on until a later one is due, which takes its place. A tick that is
+    seen no later than `on_time` was not missed.
     """
     due = ticks_between(schedule, _known(memory, now), now)
     interrupted = [night.tick for night in memory.nights.values() if night.is_open]
+    going_on = max(interrupted, default=None)
     if not due:
-        return Decision(max(interrupted, default=None))
+        return Decision(going_on)
     last, missed = due[-1], due[:-1]
     dropped = [(tick, "missed while no scheduler ran; a later one is due") for tick in missed]
     late = now - last
-    if late > ON_TIME and schedule.catch_up == "none":
+    if late > on_time and schedule.catch_up == "none":
         dropped.append((last, f"missed by {_in_words(late)}, and schedule.catch_up is none"))
-        return Decision(max(interrupted, default=None), tuple(dropped))
+        return Decision(going_on, tuple(dropped))
+    dropped += [(tick, "interrupted, and a later one is due") for tick in interrupted]
     return Decision(last, tuple(dropped))
 
 

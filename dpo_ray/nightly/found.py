@@ -70,13 +70,26 @@ def found(store: Path, memory: Memory) -> list[Found]:
 def found_in(store: Path, night: Night) -> Found:
     """Return what one night found; nothing of what has no readable journal."""
     folder = store / "sweeps" / night.sweep
-    if not night.sweep or not (folder / JOURNAL).is_file():
-        return Found(night)
     try:
-        state = fold(read_journal(folder / JOURNAL))
+        state = _state(store, night)
     except CorruptJournal:
         return Found(night)
-    return _result(night, state, folder)
+    return Found(night) if state is None else _result(night, state, folder)
+
+
+def reason_of(store: Path, night: Night, code: int) -> str:
+    """Say why a night ended, in its journal's words where it has come to that."""
+    try:
+        state = _state(store, night)
+    except CorruptJournal as error:
+        return str(error)
+    ended = None if state is None else state.ended
+    return f"its command ended with exit code {code}" if ended is None else ended.reason
+
+
+def _state(store: Path, night: Night) -> SweepState | None:
+    path = store / "sweeps" / night.sweep / JOURNAL
+    return fold(read_journal(path)) if night.sweep and path.is_file() else None
 
 
 def _result(night: Night, state: SweepState, folder: Path) -> Found:

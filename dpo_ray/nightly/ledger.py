@@ -78,8 +78,8 @@ class Night:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has begun and was not seen to end."""
-        return self.began is not None and self.ended is None
+        """Whether it has begun, was not seen to end, and may still go on."""
+        return self.began is not None and self.ended is None and not self.dropped
 
 
 @dataclass
@@ -108,6 +108,7 @@ class Memory:
                 night.sweep, night.command = entry.sweep, entry.command
                 night.began = entry.time if night.began is None else night.began
                 night.ended = night.exit_code = None
+                night.dropped, night.reason = False, ""
             case NightEnded():
                 night.ended, night.exit_code = entry.time, entry.exit_code
                 night.reason = entry.reason

@@ -4,19 +4,20 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dpo_ray.cluster.lock import is_locked, sweep_lock
-from dpo_ray.errors import CorruptJournal, SweepLocked
+from dpo_ray.errors import SweepLocked
 from dpo_ray.nightly.alerts import tell
-from dpo_ray.nightly.deciding import ON_TIME, Decision, decide, overlapped
-from dpo_ray.nightly.found import found_in
+from dpo_ray.nightly.deciding import CALLED_BY_OTHERS, ON_TIME, Decision, decide, overlapped
+from dpo_ray.nightly.found import found_in, reason_of
 from dpo_ray.nightly.ledger import (
     Ledger,
+    Memory,
     Night,
     NightBegan,
     NightEnded,
@@ -26,9 +27,6 @@ from dpo_ray.nightly.ledger import (
 from dpo_ray.nightly.night import command, sweep_name, teachers_of
 from dpo_ray.nightly.opening import Schedule
 from dpo_ray.nightly.ticks import written
-from dpo_ray.tracking.earlier import JOURNAL
-from dpo_ray.tracking.journal import read_journal
-from dpo_ray.tracking.state import fold
 
 INTERRUPTED = 130
 
@@ -40,14 +38,15 @@ def schedule_lock(schedule: Schedule) -> Iterator[Ledger]:
     Raises:
         SweepLocked: a live process holds it. A dead one's lock is free at once.
     """
-    try:
-        with sweep_lock(schedule.folder):
-            yield Ledger(schedule.folder)
-    except SweepLocked as error:
-        raise SweepLocked(
-            f"a live process runs a night of {schedule.name} (lock: {schedule.folder / 'lock'}); "
-            "wait for its end"
-        ) from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(sweep_lock(schedule.folder))
+        except SweepLocked as error:
+            raise SweepLocked(
+                f"a live process runs a night of {schedule.name} "
+                f"(lock: {schedule.folder / 'lock'}); wait for its end"
+            ) from error
+        yield Ledger(schedule.folder)
 
 
 @dataclass
@@ -69,19 +68,25 @@ class Runner:
         """Note that a scheduler watches: from the first time on, ticks count."""
         Ledger(self.schedule.folder).append(Watched(pid=os.getpid()))
 
-    def look(self, now: datetime, first: bool = False) -> Night | None:
+    def look(self, now: datetime, called: bool = False) -> Night | None:
         """Run what is due at `now`, drop what was missed; return the night that has ended.
 
-        With `first` the caller watches no clock: ticks count from a little before its first look.
+        `called`: another scheduler watches the clock and has called for a tick. Ticks then count
+        from so long before the first call as that may have been late.
 
         Raises:
             SweepLocked: a night runs already.
         """
+        late = CALLED_BY_OTHERS if called else ON_TIME
         with schedule_lock(self.schedule) as ledger:
-            if first and ledger.memory().since is None:
-                ledger.append(Watched(pid=os.getpid(), since=now - ON_TIME))
-            decision = decide(self.schedule.timing, ledger.memory(), now)
-            return self._carry_out(decision, ledger)
+            if called and ledger.memory().since is None:
+                ledger.append(Watched(pid=os.getpid(), since=now - late))
+            memory = ledger.memory()
+            alive = self._outlived(memory)
+            if alive is None:
+                return self._carry_out(decide(self.schedule.timing, memory, now, late), ledger)
+            self._drop_what_came_meanwhile(ledger, now, alive)
+            return None
 
     def run(self, tick: datetime) -> Night | None:
         """Run the night of `tick`, due or not; None where it has ended before.
@@ -93,11 +98,19 @@ class Runner:
             before = ledger.memory().nights.get(tick)
             if before is not None and not before.is_open and not before.dropped:
                 return None
+            alive = self._outlived(ledger.memory())
+            if alive is not None:
+                raise SweepLocked(f"{alive.sweep} still runs; wait for its end")
             return self._carry_out(Decision(tick), ledger)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a night's command is at work."""
+        return self.child is not None and self.child.poll() is None
 
     def stop(self) -> None:
         """Ask the running night to end, and start no other; twice ends it at once."""
-        if self.child is not None and self.child.poll() is None:
+        if self.child is not None and self.is_running:
             self.child.send_signal(signal.SIGINT)
         self.stopping = True
 
@@ -106,20 +119,26 @@ class Runner:
             ledger.append(TickDropped(tick=tick, reason=reason))
         if decision.run is None or self.stopping:
             return None
-        if is_locked(self.schedule.store / "sweeps" / sweep_name(self.schedule, decision.run)):
-            return None  # it outlived the scheduler that had begun it; its end is seen later
         night = self._begin(decision.run, ledger)
         code = self._follow(night)
-        for tick, reason in overlapped(
-            self.schedule.timing, ledger.memory(), datetime.now(UTC), night.tick
-        ):
-            ledger.append(TickDropped(tick=tick, reason=reason))
+        self._drop_what_came_meanwhile(ledger, datetime.now(UTC), night)
         # An interrupted night stays open: whoever looks next goes on with it.
         if code != INTERRUPTED:
-            reason = _reason(self.schedule, night, code)
+            reason = reason_of(self.schedule.store, night, code)
             ledger.append(NightEnded(tick=night.tick, exit_code=code, reason=reason))
             self._tell(ledger.memory().nights[night.tick])
         return ledger.memory().nights[night.tick]
+
+    def _outlived(self, memory: Memory) -> Night | None:
+        """Return the night that has outlived the scheduler which had begun it, if one has."""
+        sweeps = self.schedule.store / "sweeps"
+        nights = (night for night in memory.nights.values() if night.is_open)
+        return next((night for night in nights if is_locked(sweeps / night.sweep)), None)
+
+    def _drop_what_came_meanwhile(self, ledger: Ledger, now: datetime, running: Night) -> None:
+        timing = self.schedule.timing
+        for tick, reason in overlapped(timing, ledger.memory(), now, running.tick):
+            ledger.append(TickDropped(tick=tick, reason=reason))
 
     def _tell(self, night: Night) -> None:
         alerts = self.schedule.plan.sweep.alerts
@@ -157,13 +176,3 @@ class Runner:
     def log_of(self, tick: datetime) -> Path:
         """Return where a night's command speaks, if not on the screen."""
         return self.schedule.folder / "logs" / f"{written(tick)}.log"
-
-
-def _reason(schedule: Schedule, night: Night, code: int) -> str:
-    """Say why a night ended, in its journal's words where it has come to that."""
-    path = schedule.store / "sweeps" / night.sweep / JOURNAL
-    try:
-        ended = fold(read_journal(path)).ended if path.is_file() else None
-    except CorruptJournal as error:
-        return str(error)
-    return ended.reason if ended is not None else f"its command ended with exit code {code}"

@@ -38,12 +38,11 @@ def watch(runner: Runner, say: Callable[[str], None]) -> None:
     )
 
     def stop(signum: int, _: FrameType | None) -> None:
-        say(f"{signal.Signals(signum).name}: ending; the night that runs goes on at the next start")
+        goes_on = "; the night that runs goes on at the next start" if runner.is_running else ""
+        say(f"{signal.Signals(signum).name}: ending{goes_on}")
         runner.stop()
         if scheduler.running:
-            # Not from this frame: it would wait for the thread that it may have interrupted.
-            scheduler.add_job(lambda: None, id="wake", replace_existing=True)
-            scheduler.shutdown(wait=False)
+            scheduler.shutdown(wait=False)  # the interpreter waits for the night's own thread
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpo_ray.config.schedule import ScheduleConfig
-from dpo_ray.nightly.deciding import decide, overlapped
+from dpo_ray.nightly.deciding import CALLED_BY_OTHERS, Decision, decide, overlapped
 from dpo_ray.nightly.ledger import Memory, Night, NightBegan, NightEnded, TickDropped, Watched
 
 NIGHTLY = ScheduleConfig(cron="30 2 * * *")
@@ -52,7 +52,24 @@ def test_an_interrupted_night_goes_on_unless_a_later_one_is_due():
     known = memory(day(4))
     known.nights[day(5)] = Night(day(5), began=1.0)
     assert decide(NIGHTLY, known, day(5, 12)).run == day(5)
-    assert decide(NIGHTLY, known, day(6, 2, 31)).run == day(6)
+    later = decide(NIGHTLY, known, day(6, 2, 31))
+    assert later == Decision(day(6), ((day(5), "interrupted, and a later one is due"),))
+
+
+def test_a_night_whose_place_was_taken_does_not_come_back():
+    known = memory(day(4))
+    known.apply(NightBegan(time=1.0, tick=day(5), sweep="n-5", command=["x"]))
+    for tick, reason in decide(NIGHTLY, known, day(6, 2, 31)).dropped:
+        known.apply(TickDropped(time=2.0, tick=tick, reason=reason))
+    known.apply(NightBegan(time=2.0, tick=day(6), sweep="n-6", command=["x"]))
+    known.apply(NightEnded(time=3.0, tick=day(6), exit_code=0, reason="done"))
+    assert decide(NIGHTLY, known, day(6, 12)) == Decision(None)
+
+
+def test_a_call_that_comes_late_by_a_clusters_start_is_no_missed_tick():
+    none = NIGHTLY.model_copy(update={"catch_up": "none"})
+    assert decide(none, memory(day(5)), day(6, 2, 50)).run is None
+    assert decide(none, memory(day(5)), day(6, 2, 50), CALLED_BY_OTHERS).run == day(6)
 
 
 def test_ticks_during_a_long_night_are_dropped():

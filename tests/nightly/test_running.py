@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.errors import ConfigError, SweepLocked
-from dpo_ray.nightly.ledger import Ledger
+from dpo_ray.nightly.ledger import Ledger, NightBegan
 from dpo_ray.nightly.night import command, seed_of, sweep_name
 from dpo_ray.nightly.running import Runner, schedule_lock
 from tests.conftest import ROOT
@@ -63,8 +64,30 @@ def test_two_of_one_schedule_do_not_run_at_once(schedule):
 def test_a_tick_that_is_looked_at_twice_runs_once(schedule):
     own = schedule(NOBODY)
     now = TICK.replace(second=20)
-    assert Runner(own, log=True).look(now, first=True).tick == TICK
-    assert Runner(own, log=True).look(now.replace(second=50), first=True) is None
+    assert Runner(own, log=True).look(now, called=True).tick == TICK
+    assert Runner(own, log=True).look(now.replace(second=50), called=True) is None
+
+
+def test_a_first_call_may_come_as_late_as_a_cluster_takes_to_start(schedule):
+    night = Runner(schedule(NOBODY), log=True).look(TICK.replace(minute=50), called=True)
+    assert night.tick == TICK
+
+
+def test_a_night_that_outlived_its_scheduler_keeps_the_next_one_from_running(schedule):
+    own, later = schedule(NOBODY), TICK.replace(day=6)
+    ledger = Ledger(own.folder)
+    ledger.append(
+        NightBegan(tick=TICK, sweep=sweep_name(own, TICK), command=command(own, TICK, []))
+    )
+    with sweep_lock(own.store / "sweeps" / sweep_name(own, TICK)):
+        assert Runner(own).look(later.replace(second=1)) is None
+        with pytest.raises(SweepLocked, match="nightly-20261105T0230Z still runs"):
+            Runner(own).run(later)
+    told = ledger.memory().nights[later]
+    assert (told.dropped, told.began) == (True, None)
+    assert told.reason == "the night of 20261105T0230Z was still running"
+    # Its process has gone without a word, so it is gone on with.
+    assert Runner(own, log=True).look(later.replace(second=30)).tick == TICK
 
 
 def test_a_scheduler_runs_what_was_missed_and_ends_on_a_signal(schedule, tmp_path):
