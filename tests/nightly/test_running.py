@@ -12,7 +12,7 @@ import pytest
 
 from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.errors import ConfigError, SweepLocked
-from dpo_ray.nightly.ledger import Ledger, NightBegan
+from dpo_ray.nightly.ledger import Ledger, NightBegan, Watched
 from dpo_ray.nightly.night import command, seed_of, sweep_name
 from dpo_ray.nightly.running import Runner, schedule_lock
 from tests.conftest import ROOT
@@ -76,6 +76,7 @@ def test_a_first_call_may_come_as_late_as_a_cluster_takes_to_start(schedule):
 def test_a_night_that_outlived_its_scheduler_keeps_the_next_one_from_running(schedule):
     own, later = schedule(NOBODY), TICK.replace(day=6)
     ledger = Ledger(own.folder)
+    ledger.append(Watched(pid=1, since=TICK.replace(minute=0)))
     ledger.append(
         NightBegan(tick=TICK, sweep=sweep_name(own, TICK), command=command(own, TICK, []))
     )
