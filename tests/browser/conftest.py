@@ -42,9 +42,13 @@ class Shown:
         return str(run.info.run_id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """Debian's chromium, driven by playwright; nothing is downloaded."""
+    """Debian's chromium, driven by playwright; nothing is downloaded.
+
+    Ended with the tests of this folder: as long as playwright is driven, its event loop counts as
+    running in this thread, and no other test could call asyncio.run().
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
