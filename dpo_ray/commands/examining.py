@@ -9,8 +9,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from dpo_ray.cluster.addresses import cluster_address, refuse_silence
 from dpo_ray.cluster.resources import measure_local
-from dpo_ray.cluster.session import TOKEN_FILE, refuse_silence
+from dpo_ray.cluster.token import token_file
 from dpo_ray.commands import findings
 from dpo_ray.commands.findings import Finding
 from dpo_ray.config.model import HUB_ID
@@ -53,13 +54,13 @@ def machine() -> Iterator[Finding]:
 def ray_cluster(sweep: SweepConfig | None) -> Iterator[Finding]:
     """The address that a sweep would join, and the token it would show there."""
     own = sweep.cluster.address if sweep else None
-    address = own or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(own)
     if address is None:
         yield Finding("ok", "Ray", "no address given: a sweep starts its own on this machine")
     else:
         origin = "cluster.address" if own else "RAY_ADDRESS"
         yield _answers(address, origin)
-    file = TOKEN_FILE.expanduser()
+    file = token_file()
     mode = file.stat().st_mode & 0o777 if file.is_file() else None
     yield findings.token(file.is_file(), mode, needed=address is not None)
 
