@@ -240,16 +240,25 @@ def _refuse_too_much(plan: Plan, available: Available, cpus: float, gpus: float)
             f"{available.where} has {available.gpus}; lower search.concurrent, resources.workers "
             "or resources.gpus_per_worker (0: CPU only)"
         )
-    each = worker_resources(asked, gpus)
-    found = room(available.rooms, each)
-    if workers > found:
-        words = ", ".join(f"{amount:g} {name}" for name, amount in each.items())
-        nodes = "; ".join(node.described(each) for node in available.rooms)
+    if workers > room(available.rooms, worker_resources(asked, gpus)):
         raise ConfigError(
-            f"{plan.sweep_path}: {shape} ask for room for {workers} workers of {words} on one node "
-            f"each, {available.where} has room for {found} ({nodes}); lower search.concurrent or "
-            "what resources asks for, or set cluster.wait_minutes where an autoscaler brings nodes"
+            f"{plan.sweep_path}: {room_sentence(plan, available)}; lower search.concurrent or what "
+            "resources asks for, or set cluster.wait_minutes where an autoscaler brings nodes"
         )
+
+
+def room_sentence(plan: Plan, available: Available) -> str:
+    """Say for how many workers a sweep needs room on whole nodes, and for how many there is."""
+    slots, asked = plan.sweep.search.concurrent, plan.sweep.resources
+    workers = slots * asked.workers
+    each = worker_resources(asked, _gpus_per_worker(asked.gpus_per_worker, workers, available))
+    words = ", ".join(f"{amount:g} {name}" for name, amount in each.items())
+    nodes = "; ".join(node.described(each) for node in available.rooms)
+    return (
+        f"{slots} trials at once x {asked.workers} workers ask for room for {workers} workers of "
+        f"{words} on one node each, {available.where} has room for {room(available.rooms, each)} "
+        f"({nodes})"
+    )
 
 
 def _gpus_per_worker(asked: float | None, workers: int, available: Available) -> float:
