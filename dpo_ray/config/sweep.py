@@ -100,8 +100,8 @@ class SweepConfig(BaseModel):
     def _nodes_that_come_late_have_known_gpus(self) -> Self:
         if self.cluster.wait_minutes is not None and self.resources.gpus_per_worker is None:
             raise broken_rule(
-                "cluster.wait_minutes expects nodes that are not there yet, so whether their GPUs "
-                "are used must be said, got none; allowed: 0 (CPU only) or more",
+                "resources.gpus_per_worker must be said where cluster.wait_minutes expects nodes "
+                "that are not there yet, got nothing; allowed: 0 (CPU only) or more",
                 "resources.gpus_per_worker",
                 "cluster.wait_minutes",
             )
