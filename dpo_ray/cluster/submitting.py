@@ -228,8 +228,8 @@ def _refuse_other_python(job: Job, last: Iterable[str], plan: Plan) -> None:
     if job.exit_code == NOT_FOUND or (job.exit_code and unknown):
         raise ConfigError(
             f"{plan.sweep_path}: cluster.python: must be a Python on the cluster's head that has "
-            f"dpo-ray, got {plan.sweep.cluster.python}; install it there, or say where it is, as in "
-            "--set cluster.python=/opt/venv/bin/python"
+            f"dpo-ray, got {plan.sweep.cluster.python}; install it there, or say where it is, as "
+            "in --set cluster.python=/opt/venv/bin/python"
         )
 
 
