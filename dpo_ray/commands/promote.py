@@ -1,7 +1,7 @@
 """`dpo-ray promote NAME`: what a sweep recommends becomes the champion."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from dpo_ray.output import AsJson, give_json, results
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.champion import CHAMPION, Promotion, promotion
 from dpo_ray.tracking.mlflow_links import address, version_page
-from dpo_ray.tracking.mlflow_registry import Registry, model_name
+from dpo_ray.tracking.mlflow_registry import Registry, registered_name
 from dpo_ray.tracking.mlflow_server import fail_fast_and_quietly
 from dpo_ray.tracking.mlflow_texts import journal_id
 
@@ -60,7 +60,13 @@ def _registry(sweep: Tracked) -> Registry:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=sweep.uri, registry_uri=sweep.uri)
-    return Registry(client, model_name(sweep.experiment))
+    return Registry(client, registered_name(_section(sweep), sweep.experiment))
+
+
+def _section(sweep: Tracked) -> dict[str, Any]:
+    """The sweep's own settings, as they were last."""
+    plan = sweep.state.plan or sweep.first
+    return dict(plan.plan.get("sweep", {}))
 
 
 def _none(sweep: Tracked, registry: Registry) -> str:
