@@ -20,8 +20,10 @@ from dpo_ray.tracking.mlflow_texts import journal_id
 HELP = """Give the alias `champion` to what a sweep recommends.
 
 Every sweep registers its recommended adapter as a version of one model, named after the
-experiment, with the alias `challenger`. What is served should be loaded by the alias `champion`,
-which nothing but this command moves. It may be moved back by promoting the earlier sweep.
+experiment (or champion.model), with the alias `challenger`. What is served should be loaded by the
+alias `champion`. This command moves it, whatever the numbers say; a sweep moves it by itself only
+where its file has `champion:` and its policy is clearly better. It may be moved back by promoting the
+earlier sweep.
 
 \b
 Examples:

@@ -21,3 +21,6 @@ class ChampionConfig(BaseModel):
     min_gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """The lower end of the gain's 95 % interval must lie above this, in the objective's own unit:
     0.02 is two points of win rate."""
+    max_loss: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05
+    """A regression, exit code 8 and an alert, is a gain whose interval lies wholly below minus
+    this: the champion is the best of many nights, and a little worse is no news."""

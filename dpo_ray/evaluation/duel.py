@@ -29,7 +29,7 @@ class Ruling:
 
     Attributes:
         promoted: the challenger takes the place.
-        regressed: the challenger is clearly worse than who holds it.
+        regressed: the challenger is clearly worse than who holds it, by more than is borne.
         gain: challenger minus champion, paired by draw and prompt.
         needed: what `gain`, or of a first champion its own mean, had to lie above.
     """
@@ -42,9 +42,10 @@ class Ruling:
     needed: float
 
 
-def rule(duel: Duel, min_gain: float) -> Ruling:
-    """Promote what is clearly better than the champion: the gain's lower bound is above `min_gain`.
+def rule(duel: Duel, min_gain: float, max_loss: float) -> Ruling:
+    """Promote what is clearly better than the champion: the gain's lower end is above `min_gain`.
 
+    A regression is a gain whose upper end is below `-max_loss`.
     Where nobody holds the place, what is clearly better than the reference takes it. A policy
     beyond a limit of the evaluation takes no place.
     """
@@ -56,7 +57,7 @@ def rule(duel: Duel, min_gain: float) -> Ruling:
         needed = 0.0 if duel.reference is None else duel.reference
         return Ruling(challenger.low > needed, False, challenger, None, None, needed)
     gain = _gain(duel.challenger, duel.champion)
-    return Ruling(gain.low > min_gain, gain.high < 0, challenger, champion, gain, min_gain)
+    return Ruling(gain.low > min_gain, gain.high < -max_loss, challenger, champion, gain, min_gain)
 
 
 def _gain(ours: Values, theirs: Values) -> Estimate:

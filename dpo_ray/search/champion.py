@@ -109,7 +109,8 @@ def _ruled(
         return compared.model_copy(update={"reason": reason})
     reference = planned.reference.get(f"eval/{compared.metric}")
     served = None if theirs is None else theirs.values
-    ruling = rule(Duel(ours.values, served, reference), settings.min_gain)
+    duel = Duel(ours.values, served, reference)
+    ruling = rule(duel, settings.min_gain, settings.max_loss)
     return compared.model_copy(update=_said(ruling, compared, _asked(state), ours.problem))
 
 

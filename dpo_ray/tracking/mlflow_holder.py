@@ -26,13 +26,18 @@ def holder(uri: str, model: str) -> Version | None:
     return Registry(client, model).read().with_alias(CHAMPION)
 
 
+def brought(model: str, version: Version) -> str:
+    """Return the name of the folder that a version's adapter is brought to."""
+    return f"{model}-v{version.number}"
+
+
 def bring_adapter(uri: str, model: str, version: Version, store: Path) -> Path:
     """Return the folder of a version's adapter in the store, downloaded once.
 
     Raises:
         MlflowException, OSError: it cannot be had.
     """
-    target = store / CHAMPIONS / f"{model}-v{version.number}"
+    target = store / CHAMPIONS / brought(model, version)
     if target.is_dir():
         return target
     fail_fast_and_quietly()

@@ -22,7 +22,7 @@ def compared(version="3"):
 
 
 def said(duel, version="3", problem="", min_gain=0.0):
-    return ruling_sentence(rule(duel, min_gain), compared(version), ASKED, problem)
+    return ruling_sentence(rule(duel, min_gain, 0.05), compared(version), ASKED, problem)
 
 
 def test_every_ruling_says_who_was_compared_by_how_much_on_what():
@@ -57,7 +57,7 @@ def test_a_policy_beyond_a_limit_is_refused_with_the_limit():
 
 
 def test_what_was_measured_has_its_intervals():
-    found = ruling_metrics(rule(Duel(answers(0.8, 1), answers(0.5, 2), 0.5), 0.0))
+    found = ruling_metrics(rule(Duel(answers(0.8, 1), answers(0.5, 2), 0.5), 0.0, 0.0))
     names = {f"champion/{who}{end}" for who in ("challenger", "champion", "gain")
              for end in ("", "_low", "_high")}  # fmt: skip
     assert set(found) == names
