@@ -22,8 +22,8 @@ HELP = """Give the alias `champion` to what a sweep recommends.
 Every sweep registers its recommended adapter as a version of one model, named after the
 experiment (or champion.model), with the alias `challenger`. What is served should be loaded by the
 alias `champion`. This command moves it, whatever the numbers say; a sweep moves it by itself only
-where its file has `champion:` and its policy is clearly better. It may be moved back by promoting the
-earlier sweep.
+where its file has `champion:` and its policy is clearly better. It may be moved back by promoting
+the earlier sweep.
 
 \b
 Examples:

@@ -9,7 +9,7 @@ from rich.table import Table
 from dpo_ray.nightly.found import Found, state_of
 from dpo_ray.nightly.ledger import Night
 from dpo_ray.nightly.opening import Schedule
-from dpo_ray.tracking.wording import configuration, duration, with_interval
+from dpo_ray.tracking.wording import configuration, duration, short, with_interval
 
 LAST = 3
 
@@ -39,7 +39,7 @@ def _cells(each: Found) -> list[str]:
         f"{night.tick:%Y-%m-%d %H:%M}",
         word,
         with_interval(each.score or {}, each.metric) if known else "",
-        configuration(each.params) if each.params else "",
+        short(each.params) if each.params else "",
         str(each.trials) if each.trials else "",
         duration(each.seconds) if each.seconds else "",
         standing(each),

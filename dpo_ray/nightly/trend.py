@@ -14,11 +14,20 @@ from dpo_ray.report.page import axes, charts
 from dpo_ray.report.page.rooms import NOTHING, Cell, Chart, Room, Row, Table, number_cell
 from dpo_ray.report.page.writing import Page
 from dpo_ray.tracking.records import Metrics
-from dpo_ray.tracking.wording import configuration, duration, with_interval
+from dpo_ray.tracking.wording import configuration, duration, number, with_interval
 
 CHAMPION = Look("champion", "#D55E00", "D", 6.5)
 OWN = Look("the night's own policy", "#0072B2", "o", 6)
-HEADS = ("night (UTC)", "state", "score", "recommended", "champion", "trials", "time", "sweep")
+HEADS = (
+    "night (UTC)",
+    "state",
+    "score [95 %]",
+    "recommended",
+    "champion",
+    "trials",
+    "time",
+    "sweep",
+)
 LEGEND = {"showlegend": True, "legend": {"orientation": "h", "y": 1.12, "x": 0}}
 
 
@@ -84,7 +93,7 @@ def _scores(ran: Sequence[Found]) -> Room | None:
         words=[
             "Both answer each night's unseen test prompts, the champion again every night. Where "
             "the prompts change, nights are not comparable with each other; the two policies of "
-            "one night are. A new champion takes over where only its own point stands for both."
+            "one night are. Where both stand at the same point the night's policy took the place."
         ],
         charts=[
             Chart(
@@ -143,9 +152,8 @@ def _of_parameter(ran: Sequence[Found], name: str) -> Chart | None:
     values = [(each.params or {})[name] for each in own]
     plain = [value for value in values if isinstance(value, int | float)]
     numbers = len(plain) == len(values)
-    steep = numbers and min(plain) > 0 and max(plain) >= 4 * min(plain)
     title = axes.words_of(name)
-    y = axes.axis(title, **({"type": "log"} if steep else {} if numbers else {"type": "category"}))
+    y = _numbers(title, plain) if numbers else axes.axis(title, type="category")
     trace = go.Scatter(
         x=[_at(each) for each in own],
         y=values if numbers else [str(value) for value in values],
@@ -157,6 +165,16 @@ def _of_parameter(ran: Sequence[Found], name: str) -> Chart | None:
     )
     figure = charts.figure([trace], _nights_axis(), y)
     return Chart(f"best-{name}", f"Best {title}", figure, f"best {title} of {len(own)} nights")
+
+
+def _numbers(title: str, values: Sequence[float]) -> dict[str, Any]:
+    """Return an axis that is logarithmic where the values differ by their size."""
+    low, high = min(values), max(values)
+    if low <= 0 or high < 4 * low:
+        return axes.axis(title)
+    ticks = axes.ones_twos_fives(low / 1.5, high * 1.5)
+    shown = [number(float(each)) for each in ticks]
+    return axes.axis(title, type="log", tickmode="array", tickvals=ticks, ticktext=shown)
 
 
 def _cost(ran: Sequence[Found]) -> Room | None:
