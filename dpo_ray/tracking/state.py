@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dpo_ray.errors import CorruptJournal
 from dpo_ray.tracking.ranges import Range, of_configuration, whole
 from dpo_ray.tracking.records import (
     CONFIRMATIONS,
@@ -158,7 +159,11 @@ class SweepState:
         return [row for _, row in sorted(self.trials.items()) if row.status in wanted]
 
     def apply(self, record: AnyRecord) -> None:
-        """Take in the next record."""
+        """Take in the next record.
+
+        Raises:
+            CorruptJournal: it goes on with a trial that never began.
+        """
         self._live(record)
         match record:
             case SweepPlanned():
@@ -197,7 +202,7 @@ class SweepState:
             case SweepEnded():
                 self.ended = record
             case _:
-                row = self.row(record.trial)
+                row = self._begun(record.trial, record.seq + 1)
                 advance(row, record)
                 if isinstance(record, TrialResumed):
                     self._open[record.trial] = row
@@ -222,6 +227,16 @@ class SweepState:
         """Return a trial of the search or of the confirmation."""
         return self._rows(number)[number]
 
+    def _begun(self, trial: int, line: int) -> TrialRow:
+        row = self._rows(trial).get(trial)
+        if row is None:
+            name = self.plan.name if self.plan else "a sweep without a plan"
+            raise CorruptJournal(
+                f"the journal of {name}, line {line}: must be about a trial that has begun, got "
+                f"trial {trial}, which has not"
+            )
+        return row
+
     def _rows(self, number: int) -> dict[int, TrialRow]:
         return self.confirmations if number >= CONFIRMATIONS else self.trials
 
@@ -234,7 +249,11 @@ class SweepState:
 
 
 def fold(records: Iterable[AnyRecord]) -> SweepState:
-    """Replay a journal into the state it describes."""
+    """Replay a journal into the state it describes.
+
+    Raises:
+        CorruptJournal: a record goes on with a trial that never began.
+    """
     state = SweepState()
     for record in records:
         state.apply(record)
