@@ -50,8 +50,10 @@ PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"
 MIRROR_S = 120.0
 
 
-def run_sweep(plan: Plan, inputs: Inputs, voice: Voice) -> None:
+def run_sweep(plan: Plan, inputs: Inputs, voice: Voice, open_allowed: bool = False) -> None:
     """Prepare, search, report; or go on where an earlier process of this sweep has stopped.
+
+    `open_allowed`: see `ray_session`.
 
     Raises:
         DpoRayError: what ended it.
@@ -67,10 +69,12 @@ def run_sweep(plan: Plan, inputs: Inputs, voice: Voice) -> None:
         if is_finished(past, plan.trials, plan.sweep.confirm is not None):
             _say_finished(past, plan, voice)
         else:
-            _run(plan, inputs, voice, earlier)
+            _run(plan, inputs, voice, earlier, open_allowed)
 
 
-def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> None:
+def _run(
+    plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord], open_allowed: bool
+) -> None:
     path = plan.folder / JOURNAL
     journal = Journal.reopen(path) if earlier else Journal.create(path)
     mirror = MlflowMirror(journal.path, _tracking_uri(plan), plan.sweep.tracking.experiment)
@@ -90,9 +94,8 @@ def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> 
         journal.subscribe(screen)
         journal.append(_first_line(plan) if not earlier else _goes_on(plan))
         try:
-            prepare_and_search(
-                plan, inputs, journal, Screen(screen.stage, screen.progress), mirror.start
-            )
+            told = Screen(screen.stage, screen.progress)
+            prepare_and_search(plan, inputs, journal, told, mirror.start, open_allowed=open_allowed)
         except DpoRayError as error:
             problem = error
         from dpo_ray.report.closing import close_journal  # figures: of no use before the end

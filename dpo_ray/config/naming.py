@@ -15,6 +15,7 @@ SPENDING: dict[str, Any] = {
     "search": {"trials", "concurrent"},
     "budget": True,
     "tracking": True,
+    "resources": {"custom"},
     "cluster": True,
     "space": True,
     "schedule": True,

@@ -101,6 +101,17 @@ class SweepConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _nodes_that_come_late_have_known_gpus(self) -> Self:
+        if self.cluster.wait_minutes is not None and self.resources.gpus_per_worker is None:
+            raise broken_rule(
+                "resources.gpus_per_worker must be said where cluster.wait_minutes expects nodes "
+                "that are not there yet, got nothing; allowed: 0 (CPU only) or more",
+                "resources.gpus_per_worker",
+                "cluster.wait_minutes",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _confirmation_has_prompts(self) -> Self:
         if self.confirm is not None and self.data.test == 0:
             raise broken_rule(

