@@ -11,7 +11,13 @@ from pathlib import Path
 from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.config.redaction import redact_command
 from dpo_ray.data.trial_files import ERROR_LOG
-from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
+from dpo_ray.errors import (
+    BudgetSpent,
+    ChampionRegressed,
+    DpoRayError,
+    Interrupted,
+    NoTrialCompleted,
+)
 from dpo_ray.output import Voice, give_json, say
 from dpo_ray.plan import Plan
 from dpo_ray.report.facts import sweep_facts
@@ -19,7 +25,7 @@ from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.preparation import Screen
 from dpo_ray.search.pruning import losers, remove
-from dpo_ray.search.running import prepare_and_search
+from dpo_ray.search.running import prepare_and_search, refuse_regression
 from dpo_ray.tracking.console import SweepConsole
 from dpo_ray.tracking.earlier import (
     JOURNAL,
@@ -96,7 +102,7 @@ def _run(
 
         mirror.start()
         state = close_journal(journal, plan.folder, problem)
-        if problem is None:
+        if problem is None or isinstance(problem, ChampionRegressed):
             for folder in losers(state):
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
@@ -125,6 +131,7 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
 
     Raises:
         NoTrialCompleted: it has found nothing.
+        ChampionRegressed: what it has found is clearly worse than the champion was.
     """
     more = max(len(past.trials), 1)
     say(
@@ -134,6 +141,7 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
     _show(past, plan, voice)
     if not past.with_status("COMPLETED"):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
+    refuse_regression(past)
 
 
 def _show(state: SweepState, plan: Plan, voice: Voice, view: str | None = None) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from dpo_ray.config.budget import BudgetConfig
+from dpo_ray.config.champion import ChampionConfig
 from dpo_ray.config.confirm import ConfirmConfig
 from dpo_ray.config.data import DataConfig
 from dpo_ray.config.evaluation import EvaluationConfig
@@ -41,6 +42,9 @@ class SweepConfig(BaseModel):
     """How configurations are chosen."""
     confirm: ConfirmConfig | None = None
     """How the best are tried again on fresh seeds and unseen prompts; not set: they are not."""
+    champion: ChampionConfig | None = None
+    """What the confirmed policy must do to be served in place of the present one; not set: only
+    `dpo-ray promote` decides."""
     resources: ResourcesConfig = ResourcesConfig()
     """What one slot may use."""
     budget: BudgetConfig = BudgetConfig()
@@ -114,6 +118,26 @@ class SweepConfig(BaseModel):
                 "confirm judges on test prompts, got data.test 0; allowed: above 0, or no confirm",
                 "data.test",
                 "confirm",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_champion_can_be_beaten(self) -> Self:
+        if self.champion is None:
+            return self
+        if self.confirm is None:
+            raise broken_rule(
+                "a champion is compared with what a confirmation recommends, got no confirm; "
+                "allowed: confirm: {} for its defaults, or no champion",
+                "champion",
+                "confirm",
+            )
+        if self.training.mode == "full":
+            raise broken_rule(
+                "only adapters are registered by themselves, got training.mode full; allowed: "
+                "lora, or no champion",
+                "champion",
+                "training.mode",
             )
         return self
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
 from dpo_ray.cluster.sight import Watchtower
-from dpo_ray.errors import BudgetSpent, NoTrialCompleted
+from dpo_ray.errors import BudgetSpent, ChampionRegressed, NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources, room_sentence
 from dpo_ray.search.getting_ready import get_ready
 from dpo_ray.search.going_on import settle
@@ -76,6 +76,7 @@ def prepare_and_search(
                 ):
                     screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
+                    from dpo_ray.search.champion import meet_champion
                     from dpo_ray.search.confirmation import run_confirmation
                     from dpo_ray.search.tuner import SearchParts, run_search
 
@@ -99,18 +100,28 @@ def prepare_and_search(
                         template = _template(plan, ready.confirmation)
                         check = replace(screen, check=_both(progress.check, meter))
                         run_confirmation(plan, template, pool, pump, journal, check)
+                        if plan.sweep.champion is not None:
+                            meet_champion(plan, template, pool, journal, check)
             finally:
                 _end_what_is_open(journal)
                 if tower is not None:
                     tower.close()
     if not _completed(journal):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
-    done = over(fold(read_journal(journal.path)))
+    end = fold(read_journal(journal.path))
+    refuse_regression(end)
+    done = over(end)
     if meter.search_spent and done < plan.trials:
         raise BudgetSpent(
             f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
             f"{plan.trials} trials ran; the same command with a larger budget goes on"
         )
+
+
+def refuse_regression(state: SweepState) -> None:
+    """Raise ChampionRegressed where the confirmed policy is clearly worse than the champion."""
+    if state.champion is not None and state.champion.regressed:
+        raise ChampionRegressed(f"{state.champion.model}: {state.champion.reason}")
 
 
 def _announced(plan: Plan, past: SweepState) -> str:

@@ -23,6 +23,7 @@ QUESTION = ("space", "control", "sweep")
 MAY_CHANGE = {
     "sweep.alerts",
     "sweep.budget",
+    "sweep.champion",
     "sweep.cluster",
     "sweep.schedule",
     "sweep.space",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dpo_ray.nightly.ledger import Ledger, Watched
 from dpo_ray.reference.model import EMBEDDED, model_folder
 from tests.conftest import ROOT
 
@@ -75,6 +76,8 @@ def place(shipped, store, tmp_path_factory):
     pairs = (ROOT / "dpo_ray/demo/assets/pairs.jsonl").read_text(encoding="utf-8").splitlines()
     (folder / "my_pairs.jsonl").write_text("\n".join(pairs[:200]) + "\n", encoding="utf-8")
     (folder / "store").symlink_to(store)
+    # From now on ticks count, so that none is due whatever the hour.
+    Ledger(store / "schedules" / "nightly").append(Watched(pid=os.getpid()))
     return folder
 
 
