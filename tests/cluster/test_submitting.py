@@ -60,7 +60,7 @@ def test_a_path_out_of_the_folder_is_refused(typed):
 
 
 def test_no_password_stands_in_the_address(typed):
-    with pytest.raises(ConfigError, match=r"cluster.address: must hold no user") as refused:
+    with pytest.raises(ConfigError, match=r"must hold no user or password") as refused:
         typed("cluster.address=http://me:hunter2@head:8265")
     assert "hunter2" not in str(refused.value)
 
