@@ -26,8 +26,8 @@ from dpo_ray.slots.overdue import Vitals
 from dpo_ray.training.jobs import Handed, Job, Outcome, SftJob, Texts, TrialJob, Verdict
 
 IDLE_S = 20.0
-ATTEMPTS = 2
-"""How often a job is handed out: once, and once more if its workers died."""
+RETRIES = 1
+"""How often a job of the preparation is handed out again if its workers died."""
 
 
 class SlotMailbox:
@@ -176,10 +176,12 @@ class SlotMailbox:
         if self._attempts == 1:
             self._began = self._sign
             return Handed(self._job_id, self._job)
-        if self._attempts > ATTEMPTS:
-            await self.fail(self._job_id, f"its worker died {ATTEMPTS} times")
-            return Handed()
         again = self._job
+        allowed = 1 + (again.retries if isinstance(again, TrialJob) else RETRIES)
+        if self._attempts > allowed:
+            times = "once" if allowed == 1 else f"{allowed} times"
+            await self.fail(self._job_id, f"its worker died {times}")
+            return Handed()
         return Handed(
             self._job_id, replace(again, resume=True) if isinstance(again, TrialJob) else again
         )

@@ -125,6 +125,8 @@ class TrialJob:
     """Seconds after which it fails as a timeout."""
     silent_s: float | None = None
     """Seconds without a sign of progress after which it hangs."""
+    retries: int = 1
+    """How often it goes on after the death of its workers."""
 
     def configured(self, trial: int, params: Mapping[str, Any], origin: Origin) -> "TrialJob":
         """Return the job of one configuration: this one's training with `params` put in."""

@@ -1,6 +1,7 @@
 """The mailbox's protocol, in one event loop, without Ray."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
 from dpo_ray.slots.events import Ended, Logged, SftEnded, SftLogged, SftStarted, Started
-from dpo_ray.slots.mailbox import ATTEMPTS, SlotMailbox
+from dpo_ray.slots.mailbox import SlotMailbox
 from dpo_ray.training.jobs import JoinJob, ModelSpec, Outcome, Preparation, SftJob, Texts, TrialJob
 
 NOWHERE = Path("/nowhere")
@@ -113,17 +114,21 @@ def test_the_next_job_starts_only_when_the_one_before_is_home():
     assert run(conversation) == 2
 
 
-def test_a_restarted_group_gets_the_same_job_once_more_and_then_the_trial_fails():
+@pytest.mark.parametrize(
+    ("retries", "reason"),
+    [(0, "its worker died once"), (1, "its worker died 2 times"), (2, "its worker died 3 times")],
+)
+def test_a_restarted_group_gets_the_same_job_again_until_the_trial_fails(retries, reason):
     async def conversation(box):
-        await box.start(JOB)
-        handed = [await box.next_job(0) for _ in range(ATTEMPTS)]
+        await box.start(replace(JOB, retries=retries))
+        handed = [await box.next_job(0) for _ in range(1 + retries)]
         after = await box.next_job(0)
         return handed, after, await box.next_turn()
 
     handed, after, turn = run(conversation)
-    assert [each.job_id for each in handed] == [1, 1]
+    assert [each.job_id for each in handed] == [1] * (1 + retries)
     assert after.job is None
-    assert (turn.outcome.state, turn.outcome.reason) == ("FAILED", "its worker died 2 times")
+    assert (turn.outcome.state, turn.outcome.reason) == ("FAILED", reason)
 
 
 def test_what_a_restarted_group_reports_again_is_not_passed_on_twice():
