@@ -1,6 +1,7 @@
 """Tune's side of a trial: a thin stand-in that leases a slot and passes turns on."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -11,7 +12,7 @@ from ray import tune
 from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
-from dpo_ray.training.jobs import TrialJob
+from dpo_ray.training.jobs import TrialJob, after_death
 
 CPUS = 0.01
 
@@ -62,7 +63,7 @@ class ProxyTrial(tune.Trainable):
         if self._next is not None:
             self._begin(self._next)
             self._next = None
-        turn: Turn = ray.get(self._slot.next_turn.remote())
+        turn = self._turn()
         if turn.outcome is None:
             self._last = self._result(turn)
             return self._last
@@ -87,9 +88,27 @@ class ProxyTrial(tune.Trainable):
         proposal, seen = config[PROPOSAL], config.get(SEEN, {})
         job = replace(template.configured(**proposal), **seen)
         self._last = dict(config.get(LAST, {}))
+        self._hand_in(job)
+
+    def _hand_in(self, job: TrialJob) -> None:
+        self._job = job
         self._name = ray.get(self._leases.lease.remote())
-        self._slot = ray.get_actor(self._name)
-        self._job_id = ray.get(self._slot.start.remote(job))
+        try:
+            self._slot = ray.get_actor(self._name)
+            self._job_id = ray.get(self._slot.start.remote(job))
+        except (ray.exceptions.RayActorError, ValueError):  # it has died, or its name is gone
+            self._hand_in(job)
+
+    def _turn(self) -> Turn:
+        """Wait for a turn. Where the slot has died, the trial goes on in another one.
+
+        The driver opens that, and the dead one's lease goes with it.
+        """
+        while True:
+            try:
+                return ray.get(self._slot.next_turn.remote())  # type: ignore[no-any-return]
+            except ray.exceptions.RayActorError:
+                self._hand_in(after_death(self._job, self._last.get("step", -1)))
 
     def _result(self, turn: Turn) -> dict[str, Any]:
         metrics = turn.metrics or {}
@@ -109,6 +128,7 @@ class ProxyTrial(tune.Trainable):
     def _leave(self) -> None:
         if self._slot is None:
             return
-        ray.get(self._slot.wait_idle.remote())
-        ray.get(self._leases.release.remote(self._name))
+        with suppress(ray.exceptions.RayActorError):  # it has died: its successor is free already
+            ray.get(self._slot.wait_idle.remote())
+            ray.get(self._leases.release.remote(self._name))
         self._slot = None

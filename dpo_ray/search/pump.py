@@ -1,16 +1,19 @@
 """From the slots' events to the journal, in a thread of its own."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import ray
 
 from dpo_ray.search.event_records import to_record
-from dpo_ray.slots.events import Ended, Event, Logged, SftLogged
-from dpo_ray.tracking.journal import Journal
+from dpo_ray.slots.events import Ended, Event, Logged, SftLogged, Started
+from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.records import TrialStarted
 
 WAIT_S = 1.0
 ANSWER_S = 30.0
@@ -20,7 +23,8 @@ class EventPump:
     """Follows every slot's events and appends them to the journal in each slot's own order.
 
     One for a whole sweep, a context manager around all that its slots do. `on_ended` is called,
-    in this thread, with each trial's end.
+    in this thread, with each trial's end. `successor` is called with a slot that has died, and
+    gives the name of the one in its place. What a trial tells there again is left out.
     """
 
     def __init__(
@@ -28,8 +32,14 @@ class EventPump:
         slots: Mapping[str, Any],
         journal: Journal,
         on_ended: Callable[[Ended], None],
+        successor: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._slots = slots
+        self._successor = successor
+        self._told: dict[int, int] = {}
+        self._begun = {
+            each.trial for each in read_journal(journal.path) if isinstance(each, TrialStarted)
+        }
         self._journal = journal
         self._on_ended = on_ended
         self._seen = dict.fromkeys(slots, 0)
@@ -58,7 +68,7 @@ class EventPump:
 
     def catch_up(self, timeout_s: float = ANSWER_S) -> None:
         """Return once all that the slots have said so far is in the journal."""
-        for name, slot in self._slots.items():
+        for name, slot in list(self._slots.items()):
             seen = self._seen[name]
             with suppress(ray.exceptions.RayError):  # the slot is gone
                 told = ray.get(slot.events.remote(seen, 0.0), timeout=timeout_s)
@@ -71,11 +81,21 @@ class EventPump:
             for answer in ready:
                 name = asked.pop(answer)
                 try:
-                    events = ray.get(answer)
-                except ray.exceptions.RayError:
-                    continue  # the slot is gone, and its trial with it
-                self._take(name, events)
+                    self._take(name, ray.get(answer))
+                except ray.exceptions.RayActorError:
+                    self._lose(name)
+                    successor = self._successor(name)
+                    if successor is None:
+                        continue
+                    self._seen[successor] = 0
+                    name = successor
                 asked[self._ask(name)] = name
+
+    def _lose(self, name: str) -> None:
+        """Let nobody wait for what a dead slot did not live to say."""
+        with self._moved:
+            self._seen[name] = sys.maxsize
+            self._moved.notify_all()
 
     def _ask(self, name: str) -> Any:
         return self._slots[name].events.remote(self._seen[name], WAIT_S)
@@ -88,10 +108,27 @@ class EventPump:
         return True
 
     def _take(self, name: str, events: list[Event]) -> None:
-        for event in events:
-            self._journal.append(to_record(event), sync=not isinstance(event, Logged | SftLogged))
+        for event in filter(self._is_news, events):
+            record = to_record(self._as_begun(event))
+            self._journal.append(record, sync=not isinstance(event, Logged | SftLogged))
             if isinstance(event, Ended):
                 self._on_ended(event)
         with self._moved:
             self._seen[name] += len(events)
             self._moved.notify_all()
+
+    def _as_begun(self, event: Event) -> Event:
+        """Have a trial whose first slot died before it could say so begin here."""
+        if not isinstance(event, Started):
+            return event
+        job = replace(event.job, resume=event.job.resume and event.job.trial in self._begun)
+        self._begun.add(job.trial)
+        return replace(event, job=job)
+
+    def _is_news(self, event: Event) -> bool:
+        """Whether a step was not told before, by a slot that has died since."""
+        if not isinstance(event, Logged):
+            return True
+        news = event.step > self._told.get(event.trial, -1)
+        self._told[event.trial] = max(event.step, self._told.get(event.trial, -1))
+        return news

@@ -10,7 +10,7 @@ from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_sess
 from dpo_ray.errors import BudgetSpent, NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources
 from dpo_ray.search.getting_ready import get_ready
-from dpo_ray.search.going_on import settle
+from dpo_ray.search.going_on import obeyed, settle
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
 from dpo_ray.search.meter import Meter
@@ -66,7 +66,7 @@ def prepare_and_search(
                 settle(journal, past, rung_book(plan.sweep, plan.trials, past))
                 with (
                     _open_slots(plan, Path(scratch), journal) as pool,
-                    EventPump(pool.slots, journal, _Ends(progress, journal)) as pump,
+                    EventPump(pool.slots, journal, _Ends(progress, journal), pool.replace) as pump,
                 ):
                     screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
@@ -193,6 +193,7 @@ def _end_what_is_open(journal: Journal) -> None:
     if sft is not None and sft.status == "RUNNING":
         journal.append(ReferenceEnded(state="KILLED", reason=reason, step=sft.step, seconds=0.0))
     for row in state.running:
-        journal.append(
-            TrialEnded(trial=row.number, state="KILLED", reason=reason, step=row.step, seconds=0.0)
+        killed = TrialEnded(
+            trial=row.number, state="KILLED", reason=reason, step=row.step, seconds=0.0
         )
+        journal.append(obeyed(row) or killed)

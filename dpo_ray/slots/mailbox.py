@@ -173,15 +173,18 @@ class SlotMailbox:
             return Handed(closed=self._closed)
         self._attempts += 1
         self._sign = self._clock()
+        again = self._job
         if self._attempts == 1:
             self._began = self._sign
-            return Handed(self._job_id, self._job)
-        again = self._job
-        allowed = 1 + (again.retries if isinstance(again, TrialJob) else RETRIES)
-        if self._attempts > allowed:
-            times = "once" if allowed == 1 else f"{allowed} times"
+        deaths, allowed = self._attempts - 1, RETRIES
+        if isinstance(again, TrialJob):
+            deaths, allowed = deaths + again.deaths, again.retries
+        if deaths > allowed:
+            times = "once" if deaths == 1 else f"{deaths} times"
             await self.fail(self._job_id, f"its worker died {times}")
             return Handed()
+        if self._attempts == 1:
+            return Handed(self._job_id, again)
         return Handed(
             self._job_id, replace(again, resume=True) if isinstance(again, TrialJob) else again
         )

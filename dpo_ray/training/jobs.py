@@ -127,6 +127,8 @@ class TrialJob:
     """Seconds without a sign of progress after which it hangs."""
     retries: int = 1
     """How often it goes on after the death of its workers."""
+    deaths: int = 0
+    """How often they have died already, each time with their whole slot."""
 
     def configured(self, trial: int, params: Mapping[str, Any], origin: Origin) -> "TrialJob":
         """Return the job of one configuration: this one's training with `params` put in."""
@@ -139,6 +141,15 @@ class TrialJob:
             training=TrainingConfig.model_validate(values),
             folder=self.folder / f"t{trial:02d}",
         )
+
+
+def after_death(job: TrialJob, seen_rung: int = -1) -> TrialJob:
+    """Return a job to be gone on with in another slot, as its own has died.
+
+    `seen_rung`: the last step whose evaluation was passed on since the job began.
+    """
+    seen = max(job.seen_rung, seen_rung)
+    return replace(job, resume=True, seen_rung=seen, deaths=job.deaths + 1)
 
 
 Job = ShardJob | JoinJob | SftJob | TrialJob

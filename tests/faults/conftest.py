@@ -36,7 +36,7 @@ class Row:
 @pytest.fixture
 def recovered(request: pytest.FixtureRequest) -> Callable[[float], None]:
     """Take down how many seconds it took to recover."""
-    row = request.config.stash[ROWS][request.node.nodeid]
+    row = request.config.stash[ROWS][function_of(request.node)]
 
     def note(seconds: float) -> None:
         row.seconds = seconds
@@ -58,6 +58,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("faults") / "store"
 
 
+def function_of(item: pytest.Item) -> str:
+    """Return the name of a test function, whatever its parameters."""
+    return item.name.partition("[")[0]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the table's rows with the run."""
     config.stash[ROWS] = {}
@@ -65,10 +70,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin the row of a test that is named after a fault."""
-    named, marker = NAMED.match(item.name), item.get_closest_marker("injects")
+    named, marker = NAMED.match(function_of(item)), item.get_closest_marker("injects")
     if named is not None and marker is not None:
         fault = named[2].replace("_", " ")
-        item.config.stash[ROWS][item.nodeid] = Row(int(named[1]), fault, marker.args[0])
+        rows = item.config.stash[ROWS]
+        rows.setdefault(function_of(item), Row(int(named[1]), fault, marker.args[0]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,7 +83,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note how a test of a fault ended."""
     report = yield
-    if row := item.config.stash[ROWS].get(item.nodeid):
+    if row := item.config.stash[ROWS].get(function_of(item)):
         row.outcomes.add(report.outcome)
     return report
 

@@ -97,7 +97,10 @@ def _each_trial_ran_once(
     for row in [*state.trials.values(), *state.confirmations.values()]:
         if row.status in ("COMPLETED", "STOPPED"):
             steps = [step for kind, trial, step in lines if (kind, trial) == ("train", row.number)]
-            assert sorted(steps) == list(range(logged, row.step + 1, logged)), "a step is missing"
+            expected = list(range(logged, row.step + 1, logged))
+            # A driver may die between a rung's verdict and that step's last line.
+            settled = row.status == "STOPPED" and not row.timings and expected[:-1]
+            assert sorted(steps) in (expected, settled), f"a step of {row.name} is missing"
 
 
 def nobody_is_left(sweep: Sweep) -> None:

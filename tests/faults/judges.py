@@ -63,7 +63,7 @@ def _note(job, facts):
 
 def _spoil(scores, trainer, step, rank):
     """Write NaN into a weight of the adapter."""
-    name, weight = next((n, p) for n, p in trainer.model.named_parameters() if p.requires_grad)
+    weight = next(each for each in trainer.model.parameters() if each.requires_grad)
     with torch.no_grad():
         weight.view(-1)[0] = math.nan
     return scores

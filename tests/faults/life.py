@@ -1,4 +1,4 @@
-"""A sweep as a person runs it, with its own Ray: begun, struck, begun again, and looked at after."""
+"""A sweep as people run it, with its own Ray: begun, struck, begun again, and looked at."""
 
 import os
 import signal
@@ -109,9 +109,11 @@ class Sweep:
         around |= SECRETS | self.environment
         if self.cluster is not None:
             around["RAY_ADDRESS"] = self.cluster
+        before = self.state.lives
         outputs = self.store.parent / f"{self.name}-outputs"
         outputs.mkdir(exist_ok=True)
-        paths = [outputs / f"{len(self.said)}.{kind}" for kind in ("screen", "errors")]
+        number = len(list(outputs.iterdir())) // 2
+        paths = [outputs / f"{number}.{kind}" for kind in ("screen", "errors")]
         with paths[0].open("wb") as screen, paths[1].open("wb") as errors:
             process = subprocess.Popen(
                 self.command(*options),
@@ -121,7 +123,7 @@ class Sweep:
                 stderr=errors,
                 start_new_session=True,
             )
-        life = Life(self, process, paths[0], paths[1])
+        life = Life(self, process, paths[0], paths[1], len(before))
         try:
             yield life
         finally:
@@ -138,6 +140,8 @@ class Life:
     process: "subprocess.Popen[bytes]"
     screen: Path
     errors: Path
+    before: int
+    """Lives that the journal had when this one began."""
     began: float = field(default_factory=time.monotonic)
     _looked: float = 0.0
 
@@ -154,11 +158,11 @@ class Life:
     def until(
         self, reached: Callable[[SweepState], object], what: str, within_s: float = 180
     ) -> SweepState:
-        """Return the sweep's state once it is so."""
+        """Return the sweep's state once it is so in this life."""
         deadline = time.monotonic() + within_s
         while True:
             state = self.sweep.state
-            if reached(state):
+            if len(state.lives) > self.before and reached(state):
                 return state
             assert self.alive, f"ended by itself before: {what}\n{self.errors.read_text()}"
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
