@@ -94,8 +94,10 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if rows:
         console = Console(width=140, highlight=False)
         console.print(_table(rows))
-        survived = {row.number for row in rows} - {r.number for r in rows if r.survived != "yes"}
-        console.print(f"{len(survived)} of {FAULTS} faults survived.")
+        injected = {row.number for row in rows}
+        survived = injected - {row.number for row in rows if row.survived != "yes"}
+        rest = f"; {FAULTS - len(injected)} of {FAULTS} were not injected in this run"
+        console.print(f"{len(survived)} of {len(injected)} faults survived{rest}.")
 
 
 def _table(rows: list[Row]) -> Table:

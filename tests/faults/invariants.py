@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections import Counter
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ GONE_S = 20.0
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "dashboard/agent.py", "runtime_env/agent")
 """Ray's own agents try for a minute to tell a dead head that it died, and then leave."""
 AGENTS_GONE_S = 75.0
+OF_STEPS = ("train/", "eval/", "system/")
+Point = tuple[str, int, float]
 KINDS = {"COMPLETED": "FINISHED", "STOPPED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
 """What MLflow calls the ends of trials."""
 
@@ -169,12 +172,40 @@ def _planned(sweep: Sweep) -> list[Any]:
     return [record for record in sweep.records if record.kind in ("planned", "resumed")]
 
 
+def client_of(sweep: Sweep) -> MlflowClient:
+    """Return a client of the store's database, which a server of the tests serves as well."""
+    return MlflowClient(default_uri(sweep.store))
+
+
 def runs_of(sweep: Sweep) -> tuple[Any, list[Any]]:
     """Return the sweep's parent run and those of its trials."""
-    tracking = sweep.plan.sweep.tracking
-    client = MlflowClient(tracking.uri or default_uri(sweep.store))
-    experiment = client.get_experiment_by_name(tracking.experiment).experiment_id
+    client = client_of(sweep)
+    name = sweep.plan.sweep.tracking.experiment
+    experiment = client.get_experiment_by_name(name).experiment_id
     (parent,) = client.search_runs([experiment], f"tags.`dpo_ray.sweep` = '{sweep.name}'")
     nested = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     children = client.search_runs([experiment], nested, max_results=1000)
     return parent, [run for run in children if run.data.tags["stage"] != "reference"]
+
+
+def mlflow_is_the_journal(sweep: Sweep) -> int:
+    """Compare every point of every trial in MLflow with the journal; return how many there are."""
+    told: dict[int, set[Point]] = {}
+    for record in sweep.records:
+        if record.kind in ("train", "rung"):
+            metrics = {**record.metrics, **(record.system if record.kind == "train" else {})}
+            points = {(key, record.step, each) for key, each in metrics.items() if isfinite(each)}
+            told.setdefault(record.trial, set()).update(points)
+    client = client_of(sweep)
+    for run in runs_of(sweep)[1]:
+        trial = int(run.data.tags["dpo_ray.trial"])
+        keys = [key for key in run.data.metrics if key.startswith(OF_STEPS)]
+        found = [
+            (key, point.step, point.value)
+            for key in keys
+            for point in client.get_metric_history(run.info.run_id, key)
+        ]
+        assert len(found) == len(set(found)), f"a point of trial {trial} was written twice"
+        assert set(found) == told.pop(trial), f"trial {trial} differs"
+    assert told == {}, "trials without a run"
+    return sum(1 for record in sweep.records if record.kind in ("train", "rung"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -143,6 +144,7 @@ class Life:
     before: int
     """Lives that the journal had when this one began."""
     began: float = field(default_factory=time.monotonic)
+    killed: bool = False
     _looked: float = 0.0
 
     @property
@@ -179,11 +181,11 @@ class Life:
                 return
             time.sleep(min(left, LOOK_S))
 
-    def see_family(self) -> list[psutil.Process]:
+    def see_family(self) -> list[Any]:
         """Note every process below the driver, and return those there are now."""
         self._looked = time.monotonic()
         try:
-            found = psutil.Process(self.pid).children(recursive=True)
+            found: list[Any] = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
         self.sweep.family.update({each.pid: each for each in found})
@@ -214,17 +216,22 @@ class Life:
         if self.alive:
             self.send(signal.SIGKILL)
             self.process.wait()
+            self.killed = True
 
 
-def worker_pids(life: Life) -> list[int]:
-    """Return the processes that train, by Ray's name for them."""
-    return [each.pid for each in life.see_family() if "RayTrainWorker" in name_of(each)]
+WORKER, SLOT = "ray::RayTrainWorker", "ray::Slot"
+"""What Ray calls the processes that train, and those that keep them."""
+
+
+def processes(life: Life, kind: str) -> list[Any]:
+    """Return a life's processes of one kind."""
+    return [each for each in life.see_family() if name_of(each).startswith(kind)]
 
 
 def name_of(process: psutil.Process) -> str:
     """Return what a process calls itself; nothing, where it is gone."""
     try:
-        return " ".join(process.cmdline()) or str(process.name())
+        return " ".join(process.cmdline()) or f"{process.name()}"
     except psutil.Error:
         return ""
 

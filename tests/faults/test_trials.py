@@ -1,25 +1,33 @@
 """What befalls one trial: it alone fails, or goes on as if nothing had been, and the others too."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.faults.invariants import hold
+from dpo_ray.slots.overdue import LEAVE_S
+from tests.faults.invariants import client_of, hold
 from tests.faults.judges import (
     BROKEN,
     EXHAUSTED,
+    HALF_ASLEEP,
     KILLED,
     KILLED_ONCE,
     NOTES,
+    SLEEPING,
     SPOILT,
     UNHARMED,
 )
 from tests.faults.life import TWINS, Sweep
+from tests.sweeping import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster_last]
 WITHIN_S = 240.0
+REFUSED_S = 30.0
 CONTROL = 0
+LIMIT_S = 24.0
 
 
 def twins(count):
@@ -129,3 +137,84 @@ def test_fault_19_a_crash_loop_ends_after_as_many_attempts_as_are_allowed(many, 
     attempts = judged(sweep, KILLED)
     assert len({each["pid"] for each in attempts}) == len(attempts) == 3
     recovered(slot_free_again(sweep, KILLED))
+
+
+@pytest.mark.injects("the same name with another number of steps, or with other pairs")
+def test_fault_22_a_sweep_that_asks_something_else(many, tmp_path):
+    sweep, state = many
+    pairs = tmp_path / "pairs.jsonl"
+    shipped = (ROOT / "dpo_ray/demo/assets/pairs.jsonl").read_text(encoding="utf-8")
+    pairs.write_text("\n".join(shipped.splitlines()[:100]) + "\n", encoding="utf-8")
+    for change, said in (
+        ("training.max_steps=17", "sweep.training.max_steps: 16, now 17"),
+        (f"data.source={pairs}", f"sweep.data.source: embedded, now {pairs}"),
+    ):
+        other = Sweep(sweep.store, sweep.name, (*sweep.overrides, change), space=TWINS)
+        ended = other.run(REFUSED_S)
+        assert ended.code == 2
+        assert said in ended.errors
+        assert "Traceback" not in ended.errors
+    assert len(sweep.records) == state.ended.seq + 1
+
+
+@pytest.mark.injects("a line of the journal cut short, left out, or garbled")
+def test_fault_27_a_damaged_journal_is_refused(many, tmp_path):
+    sweep, _ = many
+    lines = sweep.journal.read_bytes().splitlines(keepends=True)
+    copy = Sweep(tmp_path / "store", sweep.name, sweep.overrides, space=TWINS)
+    copy.folder.mkdir(parents=True)
+    for damage in ([lines[3][:20] + b"\n"], [], [b"\0" * 40 + b"\n"]):
+        damaged = b"".join([*lines[:3], *damage, *lines[4:]])
+        copy.journal.write_bytes(damaged)
+        ended = copy.run(REFUSED_S)
+        assert ended.code == 2
+        assert f"Error: {copy.journal}:4: " in ended.errors
+        assert "Traceback" not in ended.errors
+        assert copy.journal.read_bytes() == damaged, "never a silent restart"
+
+
+@pytest.mark.long
+@pytest.mark.injects("a judge that raises in every trial, beside a registered champion")
+def test_fault_17_all_trials_fail(many):
+    sweep, _ = many
+    promote = "from dpo_ray.cli import app; app()"
+    words = ["promote", sweep.name, "--store", str(sweep.store)]
+    subprocess.run([sys.executable, "-c", promote, *words], cwd=ROOT, check=True)
+    before = aliases(sweep)
+    assert "champion" in before
+    judge = "evaluation.judge={type: reward, function: 'tests.faults.judges:raising'}"
+    failing = Sweep(sweep.store, "failing", (*twins(3), judge), space=TWINS)
+    ended = failing.run(WITHIN_S)
+    state = hold(failing, ended, code=3, within_s=WITHIN_S)
+    assert {row.status for row in state.trials.values()} == {"FAILED"}
+    assert state.ended.reason == "no trial ran to its end, so there is nothing to recommend"
+    assert "this judge likes nothing" in ended.errors
+    assert state.recommended is None
+    assert aliases(sweep) == before
+
+
+def aliases(sweep):
+    (model,) = client_of(sweep).search_registered_models()
+    return {alias: str(version) for alias, version in model.aliases.items()}
+
+
+@pytest.mark.long
+@pytest.mark.injects("a judge that sleeps for ever, of two ranks once on both, once on rank 1")
+def test_fault_25_a_trial_hangs(alone, place, recovered):
+    settings = (
+        *twins(4),
+        "search.concurrent=1",
+        "resources.workers=2",
+        f"budget.trial_minutes={LIMIT_S / 60}",
+        "evaluation.judge={type: reward, function: 'tests.faults.judges:hanging'}",
+    )
+    sweep = Sweep(place, "hanging", settings, space=TWINS)
+    state = hold(sweep, sweep.run(WITHIN_S), code=0, within_s=WITHIN_S)
+    for trial in (SLEEPING, HALF_ASLEEP):
+        row = state.trials[trial]
+        assert row.status == "FAILED"
+        assert row.reason.startswith("timeout: not done after ")
+        assert row.seconds < LIMIT_S + LEAVE_S + 10
+    assert {state.trials[trial].status for trial in (0, 3)} == {"COMPLETED"}
+    assert learned(sweep, 3) == learned(sweep, CONTROL)
+    recovered(max(slot_free_again(sweep, trial) for trial in (SLEEPING, HALF_ASLEEP)))
