@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: sweep test check lint bench gpu long clean
+.PHONY: sweep test check lint bench gpu long fuzz audit clean
 
 sweep: $(READY)
 	$(BIN)/python -m dpo_ray.sweep search_spaces/beta.yaml
@@ -23,6 +23,14 @@ bench: $(READY)
 # Tests of many minutes: a driver killed at every moment.
 long: $(READY)
 	$(BIN)/python -m pytest -m long
+
+# Ten thousand made and mutated files for each reader; `make test` tries a few hundred.
+fuzz: $(READY)
+	FUZZ_PROFILE=fuzz $(BIN)/python -m pytest --durations=0 tests/fuzz
+
+# Known vulnerabilities of the pinned packages, less those waived with a reason.
+audit: $(READY)
+	$(BIN)/python .ci/audit.py
 
 # What only a machine with CUDA can show; elsewhere each test is skipped and says why.
 gpu: $(READY)

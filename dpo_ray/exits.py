@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
+from dpo_ray.config.redaction import redact_text
 from dpo_ray.errors import DpoRayError
 from dpo_ray.output import messages, say
 
@@ -15,5 +16,5 @@ def errors_on_screen() -> Iterator[None]:
     try:
         yield
     except DpoRayError as error:
-        say(messages(), f"Error: {error}")
+        say(messages(), f"Error: {redact_text(str(error))}")
         raise typer.Exit(error.exit_code) from None

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dpo_ray.config.naming import NAME
 from dpo_ray.errors import ConfigError
 from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.journal import read_journal
@@ -20,7 +21,8 @@ def sweep_folder(store: Path, name: str) -> Path:
     Raises:
         ConfigError: there is none; the text says which there are.
     """
-    for folder in (store / "sweeps" / name, Path(name)):
+    named = [store / "sweeps" / name] if NAME.fullmatch(name) else []
+    for folder in (*named, Path(name)):
         if (folder / JOURNAL).is_file():
             return folder.absolute()
     names = sweep_names(store)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dpo_ray.config.judging import RewardModelJudge
+from dpo_ray.data.template_limit import bounded_templates
 from dpo_ray.errors import JudgingFailed
 from dpo_ray.evaluation.baseline import Prompt
 
@@ -55,10 +56,11 @@ class _RewardModel:
         """Return token ids, cut from the left to what settings, tokenizer and model can take."""
         positions = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         limit = min(max_length, self.tokenizer.model_max_length, positions or max_length)
-        return [
-            self._ids(prompt, completion, limit)
-            for prompt, completion in zip(prompts, completions, strict=True)
-        ]
+        with bounded_templates(self.tokenizer):
+            return [
+                self._ids(prompt, completion, limit)
+                for prompt, completion in zip(prompts, completions, strict=True)
+            ]
 
     @torch.inference_mode()
     def score(self, rows: Sequence[list[int]], batch_size: int) -> list[float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dpo_ray.config.loading import open_sweep
 from dpo_ray.config.naming import NAME
+from dpo_ray.config.redaction import redact_command
 from dpo_ray.config.schedule import ScheduleConfig
 from dpo_ray.config.wording import problem, show
 from dpo_ray.errors import ConfigError
@@ -53,6 +54,7 @@ def open_schedule(
     if sweep.space is None:
         rule = "is needed here, as in space: search_spaces/beta.yaml"
         raise ConfigError(problem(document, ("space",), rule))
+    _refuse_secrets(overrides)
     chosen = sweep_path.stem if name is None else name
     if not NAME.fullmatch(chosen) or len(chosen) > LONGEST_NAME:
         raise ConfigError(
@@ -67,3 +69,14 @@ def open_schedule(
     return Schedule(
         chosen, sweep_path, space_path, tuple(overrides), store.absolute(), sweep.schedule, plan
     )
+
+
+def _refuse_secrets(overrides: Sequence[str]) -> None:
+    """A schedule writes its command into its ledger, a crontab or a manifest, for all to read."""
+    for shown, given in zip(redact_command(overrides), overrides, strict=True):
+        if shown != given:
+            raise ConfigError(
+                f"--set {shown}: must hold no secret, since a schedule writes its command down; "
+                "say it by an environment variable, such as MLFLOW_TRACKING_PASSWORD, or in the "
+                "sweep file"
+            )

@@ -94,6 +94,11 @@ def refuse_own_code(folder: Path, trusted: bool, of: str = "model") -> None:
             )
 
 
+def is_snapshot(folder: Path) -> bool:
+    """Whether a folder is one commit of a hub model, as the hub's cache keeps it."""
+    return folder.parent.name == "snapshots" and COMMIT.fullmatch(folder.name) is not None
+
+
 def _json(file: Path) -> Any:
     try:
         return json.loads(file.read_text())

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dpo_ray.data.prepared import TOKEN_COLUMNS
+from dpo_ray.data.template_limit import bounded_templates
 from dpo_ray.errors import DataError
 
 KEPT = (*TOKEN_COLUMNS, "row", "prompt_text")
@@ -18,7 +19,8 @@ def tokenize(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dict[str, A
     nothing of the trainer but the tokenizer and these arguments.
 
     Raises:
-        DataError: the chat template refuses a row, or there is none; the text names the row.
+        DataError: the chat template refuses a row, takes for ever over it, or there is none; the
+            text names the row.
     """
     if not rows:
         return []
@@ -43,7 +45,7 @@ def _tokenize(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dict[str, 
     arguments = SimpleNamespace(
         dataset_num_proc=None, max_length=None, truncation_mode="keep_start"
     )
-    with _alone(), _uncached():
+    with _alone(), _uncached(), bounded_templates(tokenizer):
         made = DPOTrainer._prepare_dataset(
             SimpleNamespace(_tokenizer=tokenizer), raw, tokenizer, arguments, "pairs"
         )

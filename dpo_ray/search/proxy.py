@@ -12,7 +12,7 @@ from ray import tune
 from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
-from dpo_ray.training.jobs import TrialJob, after_death
+from dpo_ray.training.jobs import Job, TrialJob, after_death
 
 CPUS = 0.01
 
@@ -61,16 +61,24 @@ class ProxyTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Begin where nothing has begun yet, and wait for the next rung or the end."""
         if self._next is not None:
-            self._begin(self._next)
+            job = self._job_of(self._next)
             self._next = None
+            if not self._begin(job):
+                return self._done()
         turn = self._turn()
+        while turn.again is not None:
+            # The slot has lost its workers, or died: another one, or this one later, goes on.
+            self._leave()
+            if not self._begin(turn.again):
+                return self._done()
+            turn = self._turn()
         if turn.outcome is None:
             self._last = self._result(turn)
             return self._last
         self._leave()
         if turn.outcome.state == "FAILED":
             raise RuntimeError(turn.outcome.reason)
-        return {**self._last, "repeat": True, "done": True}
+        return self._done()
 
     def cleanup(self) -> None:
         """Give the slot back."""
@@ -83,32 +91,33 @@ class ProxyTrial(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing of a trial lives here."""
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _job_of(self, config: dict[str, Any]) -> TrialJob:
         template: TrialJob = config["template"]
         proposal, seen = config[PROPOSAL], config.get(SEEN, {})
-        job = replace(template.configured(**proposal), **seen)
         self._last = dict(config.get(LAST, {}))
-        self._hand_in(job)
+        return replace(template.configured(**proposal), **seen)
 
-    def _hand_in(self, job: TrialJob) -> None:
+    def _begin(self, job: Job) -> bool:
+        """Start the job in a slot; False where none is leased any more: the sweep is ending."""
         self._job = job
-        self._name = ray.get(self._leases.lease.remote())
-        try:
-            self._slot = ray.get_actor(self._name)
-            self._job_id = ray.get(self._slot.start.remote(job))
-        except (ray.exceptions.RayActorError, ValueError):  # it has died, or its name is gone
-            self._hand_in(job)
+        while name := ray.get(self._leases.lease.remote()):
+            with suppress(ray.exceptions.RayActorError, ValueError):  # it has died meanwhile
+                self._slot, self._name = ray.get_actor(name), name
+                self._job_id = ray.get(self._slot.start.remote(job))
+                return True
+        self._slot = None
+        return False
 
     def _turn(self) -> Turn:
-        """Wait for a turn. Where the slot has died, the trial goes on in another one.
+        """Wait for the next turn; a slot that dies meanwhile has another one go on."""
+        try:
+            return ray.get(self._slot.next_turn.remote())  # type: ignore[no-any-return]
+        except ray.exceptions.RayActorError:
+            assert isinstance(self._job, TrialJob)
+            return Turn(0, again=after_death(self._job, self._last.get("step", -1)))
 
-        The driver opens that, and the dead one's lease goes with it.
-        """
-        while True:
-            try:
-                return ray.get(self._slot.next_turn.remote())  # type: ignore[no-any-return]
-            except ray.exceptions.RayActorError:
-                self._hand_in(after_death(self._job, self._last.get("step", -1)))
+    def _done(self) -> dict[str, Any]:
+        return {**self._last, "repeat": True, "done": True}
 
     def _result(self, turn: Turn) -> dict[str, Any]:
         metrics = turn.metrics or {}
@@ -128,7 +137,7 @@ class ProxyTrial(tune.Trainable):
     def _leave(self) -> None:
         if self._slot is None:
             return
-        with suppress(ray.exceptions.RayActorError):  # it has died: its successor is free already
+        with suppress(ray.exceptions.RayActorError):  # it has died: its successor is on its way
             ray.get(self._slot.wait_idle.remote())
             ray.get(self._leases.release.remote(self._name))
         self._slot = None

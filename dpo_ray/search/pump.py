@@ -11,7 +11,7 @@ from typing import Any, Self
 import ray
 
 from dpo_ray.search.event_records import to_record
-from dpo_ray.slots.events import Ended, Event, Logged, SftLogged, Started
+from dpo_ray.slots.events import Cold, Ended, Event, Logged, SftLogged, Started, Warm
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import TrialStarted
 
@@ -23,8 +23,9 @@ class EventPump:
     """Follows every slot's events and appends them to the journal in each slot's own order.
 
     One for a whole sweep, a context manager around all that its slots do. `on_ended` is called,
-    in this thread, with each trial's end. `successor` is called with a slot that has died, and
-    gives the name of the one in its place. What a trial tells there again is left out.
+    in this thread, with each trial's end, `on_slot` with each slot that warms up or cools down, and
+    `successor` with one that has died: it gives the name of the slot in its place. What a trial
+    tells there again is left out.
     """
 
     def __init__(
@@ -32,14 +33,16 @@ class EventPump:
         slots: Mapping[str, Any],
         journal: Journal,
         on_ended: Callable[[Ended], None],
+        on_slot: Callable[[str, Warm | Cold], None] = lambda *_: None,
         successor: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        self._slots = slots
+        self._on_slot = on_slot
         self._successor = successor
         self._told: dict[int, int] = {}
         self._begun = {
             each.trial for each in read_journal(journal.path) if isinstance(each, TrialStarted)
         }
+        self._slots = slots
         self._journal = journal
         self._on_ended = on_ended
         self._seen = dict.fromkeys(slots, 0)
@@ -82,7 +85,7 @@ class EventPump:
                 name = asked.pop(answer)
                 try:
                     self._take(name, ray.get(answer))
-                except ray.exceptions.RayActorError:
+                except ray.exceptions.RayError:
                     self._lose(name)
                     successor = self._successor(name)
                     if successor is None:
@@ -108,27 +111,28 @@ class EventPump:
         return True
 
     def _take(self, name: str, events: list[Event]) -> None:
-        for event in filter(self._is_news, events):
-            record = to_record(self._as_begun(event))
-            self._journal.append(record, sync=not isinstance(event, Logged | SftLogged))
+        for event in events:
+            if isinstance(event, Warm | Cold):
+                self._on_slot(name, event)
+                continue
+            if isinstance(event, Logged) and not self._is_news(event):
+                continue
+            told = self._as_begun(event) if isinstance(event, Started) else event
+            self._journal.append(to_record(told), sync=not isinstance(event, Logged | SftLogged))
             if isinstance(event, Ended):
                 self._on_ended(event)
         with self._moved:
             self._seen[name] += len(events)
             self._moved.notify_all()
 
-    def _as_begun(self, event: Event) -> Event:
+    def _as_begun(self, event: Started) -> Started:
         """Have a trial whose first slot died before it could say so begin here."""
-        if not isinstance(event, Started):
-            return event
         job = replace(event.job, resume=event.job.resume and event.job.trial in self._begun)
         self._begun.add(job.trial)
         return replace(event, job=job)
 
-    def _is_news(self, event: Event) -> bool:
+    def _is_news(self, event: Logged) -> bool:
         """Whether a step was not told before, by a slot that has died since."""
-        if not isinstance(event, Logged):
-            return True
-        news = event.step > self._told.get(event.trial, -1)
-        self._told[event.trial] = max(event.step, self._told.get(event.trial, -1))
-        return news
+        known = self._told.get(event.trial, -1)
+        self._told[event.trial] = max(event.step, known)
+        return event.step > known

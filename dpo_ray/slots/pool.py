@@ -5,12 +5,13 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dpo_ray.slots.events import Turn
 from dpo_ray.slots.mailbox import SlotMailbox
@@ -23,54 +24,62 @@ that others use would leave their reservation behind until this driver ends."""
 ANSWER_S = 5.0
 CHECK_S = 0.5
 DEATHS = 2
-"""So many slots may die of one job of the preparation; a trial counts its own."""
+DIED = f"{DEATHS + 1} slots died while they did it"
+"""So many may die of a job of the preparation until it has failed."""
+TRACE = 0.001
+"""Of a node's own resource, which says no more than where something runs."""
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 class Leases:
-    """The free slots of a pool, as an actor: a slot has one holder at a time."""
+    """The free slots of a pool, as an actor: a slot has one holder at a time, and is warm."""
 
     def __init__(self, names: list[str]) -> None:
         self._free: asyncio.Queue[str] = asyncio.Queue()
+        self._coming: set[asyncio.Task[None]] = set()
         for name in names:
             self._free.put_nowait(name)
 
     async def lease(self) -> str:
-        """Wait for a free slot and return its name."""
-        return await self._free.get()
+        """Wait for a free slot and return its name; empty once the pool is closing."""
+        name = await self._free.get()
+        if not name:
+            self._free.put_nowait(name)
+        return name
 
     async def release(self, name: str) -> None:
-        """Give a slot back."""
+        """Give a slot back, to be leased once it is warm, or never will be; returns at once."""
+        task = asyncio.create_task(self._when_warm(name))
+        self._coming.add(task)
+        task.add_done_callback(self._coming.discard)
+
+    async def close(self) -> None:
+        """Lease nothing any more; whoever waits is told."""
+        while not self._free.empty():
+            self._free.get_nowait()
+        self._free.put_nowait("")
+
+    async def _when_warm(self, name: str) -> None:
+        await ray.get_actor(name).wait_warm.remote()
         await self._free.put(name)
 
 
-@dataclass(frozen=True)
-class _Work(Generic[AnyJob]):
-    """A job on a slot; `deaths` counts slots that have died of it."""
+@dataclass
+class _Work:
+    """A job, where it is at work, and how many slots have died while it was."""
 
-    slot: str
-    job: AnyJob
-    job_id: int
-    deaths: int
+    job: Any
+    slot: str = ""
+    job_id: int = 0
+    seen_rung: int = -1
+    deaths: int = 0
 
-    def after(self, turn: Turn) -> "_Work[AnyJob]":
-        """Return it with a rung passed."""
-        if not isinstance(self.job, TrialJob):
-            return self
-        return replace(self, job=replace(self.job, seen_rung=turn.step))
-
-    @property
-    def again(self) -> tuple[Any, int]:
-        """The job to be gone on with after its slot's death."""
+    def after_death(self) -> "_Work":
+        """Return it to be begun again, or gone on with: a trial counts its deaths itself."""
         if isinstance(self.job, TrialJob):
-            return after_death(self.job), self.deaths + 1
-        return self.job, self.deaths + 1
-
-    @property
-    def is_hopeless(self) -> bool:
-        """Whether another slot would only die of it, too."""
-        return not isinstance(self.job, TrialJob) and self.deaths + 1 >= DEATHS
+            return replace(self, job=after_death(self.job, self.seen_rung))
+        return replace(self, deaths=self.deaths + 1)
 
 
 class SlotPool:
@@ -90,15 +99,20 @@ class SlotPool:
         actor: type[SlotMailbox] = Slot,
     ) -> None:
         self._going_home_s = going_home_s
-        self._name, self._shape, self._actor = name, shape, ray.remote(num_cpus=0)(actor)
-        self._numbers = itertools.count()
+        self._alone = shape.disposable
+        # Beside the driver: what fails with a node that leaves are workers, which are replaced.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._actor = ray.remote(num_cpus=0, scheduling_strategy=here)(actor)
+        self._name, self._shape, self._numbers = name, shape, itertools.count()
         self._replacing, self._closing = threading.Lock(), False
         self._successors: dict[str, str] = {}
         self.leases_name = f"{name}-leases"
         self.slots: dict[str, Any] = {}
         """Those that live. One that dies is replaced, so iterate over a copy."""
-        names = [self._open() for _ in range(count)]
-        self._leases = ray.remote(num_cpus=0)(Leases).options(name=self.leases_name).remote(names)
+        leases = ray.remote(num_cpus=0, scheduling_strategy=here)(Leases)
+        self._leases = leases.options(name=self.leases_name).remote([])
+        for _ in range(count):
+            self._open()
 
     def replace(self, name: str) -> str | None:
         """Open a slot in place of one whose process died, and return its name; None if the pool is
@@ -113,8 +127,22 @@ class SlotPool:
             if name not in self._successors:
                 del self.slots[name]
                 self._successors[name] = self._open()
-                self._leases.release.remote(self._successors[name])
             return self._successors[name]
+
+    def beside_driver(self, resources: Mapping[str, float]) -> Any:
+        """Return how Tune is told to run trials with the driver, so that no other node's end is
+        theirs: they take `resources` on this machine alone, on a cluster a trace of this node's.
+        """
+        from ray.tune import PlacementGroupFactory
+
+        if self._alone:
+            return PlacementGroupFactory([dict(resources)])
+        here = ray.get_runtime_context().get_node_id()
+        (own,) = [each for each in ray.nodes() if each["NodeID"] == here]
+        name = next(key for key in own["Resources"] if key.startswith("node:") and "__" not in key)
+        return PlacementGroupFactory(
+            [{name: TRACE}], bundle_label_selector=[{"ray.io/node-id": here}]
+        )
 
     def run(self, job: Job, check: Callable[[], None] = lambda: None) -> Outcome:
         """Do one job on the first warm slot and wait for its end.
@@ -141,44 +169,55 @@ class SlotPool:
         out is not waited for. `check` is as in `run`. `on_rung` is told the slot's name, the job
         and each of its rungs; then the job goes on.
         """
-        waiting = deque((job, 0) for job in jobs)
+        waiting = deque(_Work(job) for job in jobs)
         left = len(waiting)
+        idle: list[str] = []
         arriving = {slot.wait_warm.remote(): name for name, slot in list(self.slots.items())}
-        working: dict[Any, _Work[AnyJob]] = {}
+        working: dict[Any, _Work] = {}
         while left:
             ready, _ = ray.wait([*arriving, *working], timeout=CHECK_S)
             check()
             for answer in ready:
                 work = working.pop(answer, None)
-                name = work.slot if work is not None else arriving.pop(answer)
+                name = arriving.pop(answer) if work is None else work.slot
                 try:
                     turn: Turn | None = ray.get(answer)
-                    if work is not None and turn is not None:
-                        if turn.outcome is None:
-                            on_rung(name, work.job, turn)
-                            self.slots[name].decide.remote(work.job_id, "continue")
-                            working[self.slots[name].next_turn.remote()] = work.after(turn)
-                            continue
-                        left -= 1
-                        yield work.job, turn.outcome
-                        work = None
-                    if waiting:
-                        job, deaths = waiting.popleft()
-                        work = _Work(name, job, 0, deaths)
-                        work = replace(work, job_id=ray.get(self.slots[name].start.remote(job)))
+                    if work is None or turn is None:
+                        idle.append(name)
+                    elif turn.outcome is None:
+                        on_rung(name, work.job, turn)
+                        self.slots[name].decide.remote(work.job_id, "continue")
+                        work.seen_rung = turn.step
                         working[self.slots[name].next_turn.remote()] = work
-                except ray.exceptions.RayActorError:
-                    if work is not None and work.is_hopeless:
+                    elif turn.again is not None:
+                        waiting.appendleft(replace(work, job=turn.again))
+                        arriving[self.slots[name].wait_warm.remote()] = name
+                    else:
                         left -= 1
-                        yield work.job, Outcome("FAILED", f"{DEATHS} slots died", fatal="workers")
-                    elif work is not None:
-                        waiting.appendleft(work.again)
+                        idle.append(name)
+                        yield work.job, turn.outcome
+                    while idle and waiting:
+                        name, work = idle.pop(), waiting.popleft()
+                        working[self._begin(name, work)] = work
+                except (ray.exceptions.RayActorError, KeyError):  # it has died, or was replaced
                     successor = self.replace(name)
                     if successor is not None:
                         arriving[self.slots[successor].wait_warm.remote()] = successor
+                    if work is not None and work.deaths < DEATHS:
+                        waiting.appendleft(work.after_death())
+                    elif work is not None:
+                        left -= 1
+                        yield work.job, Outcome("FAILED", DIED, fatal="workers")
+
+    def _begin(self, name: str, work: _Work) -> Any:
+        """Hand a job in and return its first turn to come."""
+        slot = self.slots[name]
+        work.slot, work.job_id = name, ray.get(slot.start.remote(work.job))
+        return slot.next_turn.remote()
 
     def cancel_all(self, timeout_s: float) -> bool:
-        """Cancel what runs; say whether every slot came home within the time."""
+        """Cancel what runs and lease nothing more; say whether all came home within the time."""
+        self._leases.close.remote()
         slots = list(self.slots.values())
         for slot in slots:
             slot.cancel.remote()
@@ -214,6 +253,7 @@ class SlotPool:
         name = f"{self._name}-slot-{next(self._numbers)}"
         self.slots[name] = self._actor.options(name=name).remote(name, self._shape)
         self.slots[name].open.remote()
+        self._leases.release.remote(name)
         return name
 
     def _running(self, slot: Any) -> bool:

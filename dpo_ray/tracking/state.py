@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dpo_ray.errors import CorruptJournal
 from dpo_ray.tracking.ranges import Range, of_configuration, whole
 from dpo_ray.tracking.records import (
     CONFIRMATIONS,
     AnyRecord,
     ArtifactWritten,
     CandidateConfirmed,
+    ChampionCompared,
     ConfirmationPlanned,
     Confirmed,
     DataChecked,
@@ -76,6 +78,8 @@ class SweepState:
     confirmed: dict[int, CandidateConfirmed] = field(default_factory=dict)
     """By candidate."""
     verdict: Confirmed | None = None
+    champion: ChampionCompared | None = None
+    """How the confirmed policy stands beside the one that is served."""
     recommended: PolicyRecommended | None = None
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     ended: SweepEnded | None = None
@@ -155,7 +159,11 @@ class SweepState:
         return [row for _, row in sorted(self.trials.items()) if row.status in wanted]
 
     def apply(self, record: AnyRecord) -> None:
-        """Take in the next record."""
+        """Take in the next record.
+
+        Raises:
+            CorruptJournal: it goes on with a trial that never began.
+        """
         self._live(record)
         match record:
             case SweepPlanned():
@@ -186,13 +194,15 @@ class SweepState:
             case CandidateConfirmed():
                 self.confirmed[record.candidate] = record
             case Confirmed():
-                self.verdict = record
+                self.verdict, self.champion = record, None
+            case ChampionCompared():
+                self.champion = record
             case PolicyRecommended():
                 self.recommended = record
             case SweepEnded():
                 self.ended = record
             case _:
-                row = self.row(record.trial)
+                row = self._begun(record.trial, record.seq + 1)
                 advance(row, record)
                 if isinstance(record, TrialResumed):
                     self._open[record.trial] = row
@@ -217,6 +227,16 @@ class SweepState:
         """Return a trial of the search or of the confirmation."""
         return self._rows(number)[number]
 
+    def _begun(self, trial: int, line: int) -> TrialRow:
+        row = self._rows(trial).get(trial)
+        if row is None:
+            name = self.plan.name if self.plan else "a sweep without a plan"
+            raise CorruptJournal(
+                f"the journal of {name}, line {line}: must be about a trial that has begun, got "
+                f"trial {trial}, which has not"
+            )
+        return row
+
     def _rows(self, number: int) -> dict[int, TrialRow]:
         return self.confirmations if number >= CONFIRMATIONS else self.trials
 
@@ -229,7 +249,11 @@ class SweepState:
 
 
 def fold(records: Iterable[AnyRecord]) -> SweepState:
-    """Replay a journal into the state it describes."""
+    """Replay a journal into the state it describes.
+
+    Raises:
+        CorruptJournal: a record goes on with a trial that never began.
+    """
     state = SweepState()
     for record in records:
         state.apply(record)

@@ -1,6 +1,7 @@
 """One attempt at a trial: a fresh policy on the warm base, trained, judged, saved, taken off."""
 
 import os
+import re
 import time
 import traceback
 from contextlib import suppress
@@ -34,6 +35,7 @@ REASONS: dict[Verdict, str] = {
 }
 AGREED = (NonFinite, ReferenceMismatch, BeyondLimits, JudgingFailed, NotSaved, TimedOut)
 """Ends that every rank comes to at the same step."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome | None:
@@ -210,6 +212,6 @@ def full_traceback(error: BaseException) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one line: its type and the first line of its text."""
-    lines: list[Any] = str(error).strip().splitlines() or [""]
+    """Return an error as one line: its type and the first line of its text, without colours."""
+    lines: list[Any] = _COLOUR.sub("", str(error)).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}"[:500]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from dpo_ray.data.adapter_card import AdapterCard, write_card
+from dpo_ray.data.weights import check_weights
 from dpo_ray.errors import ConfigError
 from dpo_ray.evaluation.sampling import left_pad
 from dpo_ray.reference.model import load_tokenizer
@@ -126,6 +127,7 @@ def _merge(source: Path, target: Path, card: AdapterCard) -> None:
 def _adapted(base: Any, source: Path, card: AdapterCard) -> Any:
     from peft import PeftModel
 
+    check_weights(source)
     try:
         return PeftModel.from_pretrained(base, str(source))
     except (ValueError, RuntimeError, OSError) as error:

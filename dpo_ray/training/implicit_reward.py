@@ -12,11 +12,13 @@ import pyarrow as pa
 import torch
 
 from dpo_ray.data.adapter_card import AdapterCard
+from dpo_ray.data.weights import check_weights
 from dpo_ray.errors import ConfigError
 from dpo_ray.evaluation.evaluate import PAIRS_TOGETHER
 from dpo_ray.evaluation.logps import PairLogps, collator_for, pair_logps
 from dpo_ray.evaluation.rewards import UNWEIGHTED, log_ratios
 from dpo_ray.evaluation.tables import examples_table
+from dpo_ray.reference.locating import is_snapshot, refuse_own_code
 from dpo_ray.reference.model import autocast, load_tokenizer, scoring_head
 from dpo_ray.reference.tokenizing import tokenize
 from dpo_ray.training.as_trained import load_as_trained
@@ -42,6 +44,7 @@ def implicit_rewards(
         DataError: a row cannot be tokenized.
     """
     reference = Path(card.model)
+    refuse_own_code(reference, trusted=card.trust_remote_code and is_snapshot(reference))
     tokenizer = load_tokenizer(reference, card.trust_remote_code)
     pairs = tokenize(rows, tokenizer)
     collator = collator_for(tokenizer, card.max_length)
@@ -68,6 +71,7 @@ def _models(
         return load_as_trained(policy, card), lambda: nullcontext(base)
     from peft import PeftModel
 
+    check_weights(policy)
     base = load_as_trained(Path(card.model), card)
     try:
         adapted = PeftModel.from_pretrained(base, str(policy))

@@ -152,7 +152,19 @@ def after_death(job: TrialJob, seen_rung: int = -1) -> TrialJob:
     return replace(job, resume=True, seen_rung=seen, deaths=job.deaths + 1)
 
 
-Job = ShardJob | JoinJob | SftJob | TrialJob
+@dataclass(frozen=True)
+class AssessJob:
+    """Evaluate a saved adapter as a trial is evaluated, without training anything.
+
+    `like` says on what and by whom, its `stream` which random numbers the answers are drawn from;
+    its folder takes the tables, as of step 0.
+    """
+
+    like: TrialJob
+    adapter: Path
+
+
+Job = ShardJob | JoinJob | SftJob | TrialJob | AssessJob
 
 
 @dataclass(frozen=True)

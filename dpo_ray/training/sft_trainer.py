@@ -12,6 +12,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from dpo_ray.config import reference
+from dpo_ray.data.template_limit import refuse_endless
 from dpo_ray.errors import DataError
 from dpo_ray.training.arguments import common_arguments
 from dpo_ray.training.jobs import Texts
@@ -32,6 +33,7 @@ class CountingSFTTrainer(SFTTrainer):
         Raises:
             DataError: nothing is left to learn.
         """
+        refuse_endless(processing_class, dataset[0])
         whole = copy.copy(args)  # its own __init__ would reset Accelerate's state
         whole.max_length = None
         prepare = super()._prepare_dataset

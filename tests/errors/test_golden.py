@@ -1,0 +1,59 @@
+"""Every error a person can meet is in golden.md, beside the situation that makes it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.errors.book import Said, happens, in_folder, page, plain, watched
+from tests.errors.files import FILES, SCHEDULE
+from tests.errors.sites import sites
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden.md"
+CHAPTERS = [FILES, SCHEDULE]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Make every situation happen; return the page, and where each error was worded."""
+    chapters, noted, passed = [], set(), []
+    for chapter in CHAPTERS:
+        entries = []
+        for situation in chapter.situations:
+            folder = tmp_path_factory.mktemp("here")
+            with pytest.MonkeyPatch.context() as patch, watched(patch) as lines:
+                try:
+                    said = happens(situation, in_folder(folder, patch))
+                except AssertionError as error:
+                    passed.append(f"{situation.title}: {error}")
+                    continue
+            typed, text = plain(said.typed, folder), plain(said.text, folder)
+            entries.append((situation.title, Said(typed, said.code, text)))
+            noted |= lines
+        chapters.append((chapter.name, entries))
+    assert passed == []
+    return page(chapters), noted
+
+
+def test_the_golden_file_says_what_is_said(made):
+    text, _ = made
+    if os.environ.get("GOLDEN") == "write":
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_every_place_that_words_an_error_is_reached_or_listed(made):
+    _, noted = made
+    reached = {str(s) for s in sites() if any((s.file, line) in noted for line in s.lines)}
+    listed = dict(
+        line.split(": ", 1)
+        for line in (HERE / "unreached.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    )
+    every = {str(site) for site in sites()}
+    if os.environ.get("GOLDEN") == "write":
+        (HERE / "missing.txt").write_text("\n".join(sorted(every - reached - listed.keys())))
+    assert every - reached - listed.keys() == set(), "neither reached nor listed"
+    assert listed.keys() & reached == set(), "reached by now: take it off the list"
+    assert listed.keys() - every == set(), "no longer in the source: take it off the list"

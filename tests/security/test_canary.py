@@ -1,0 +1,242 @@
+"""S3 and S10: a night of real work with a secret in every place that takes one, and who hears it.
+
+One sweep by the scheduler, with a tracking server, a judge behind a key, and a webhook; then the
+verbs that write something down. Whatever any of them left behind is searched for the secrets.
+"""
+
+import base64
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import pytest
+import requests
+
+from dpo_ray.commands.serving import end_family, free_port, mlflow_server
+from tests.evaluation.llm_server import running_llm
+from tests.sweeping import ROOT, SMALL
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster_last]
+PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False); print(ray.nodes())"
+KEPT = {"RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+"""Of this process's environment, what a first user does not have."""
+SWEEP = """\
+extends: {root}/sweeps/local.yaml
+space: {root}/search_spaces/beta.yaml
+tracking: {{uri: "http://me:{tracking}@127.0.0.1:{port}", experiment: canary}}
+schedule: {{cron: "30 2 * * *"}}
+alerts: {{webhook_env: CANARY_WEBHOOK, summary: {place}/summary.md, always: true}}
+budget: {{hours: 1}}
+search: {{trials: 2}}
+"""
+
+
+@dataclass
+class Night:
+    """What was done, and all places that something may have been written to."""
+
+    place: Path
+    secrets: dict[str, str]
+    ray: Path
+    code: int = -1
+    listening: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    without_token: int = 0
+    with_token: int = 0
+    stranger: "subprocess.CompletedProcess[str] | None" = None
+    judged: int = 0
+    keys: set[str] = field(default_factory=set)
+    strays: list[str] = field(default_factory=list)
+    server: set[str] = field(default_factory=set)
+    verbs: dict[str, int] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if name not in KEPT}
+        return own | {
+            "HOME": str(self.place / "home"),
+            "RAY_TMPDIR": str(self.ray),
+            "PYTHONPATH": str(ROOT),
+            "DPO_RAY_VERBOSE": "1",
+            "MLFLOW_LOGGING_LEVEL": "INFO",
+            "HF_TOKEN": self.secrets["hub"],
+            "MLFLOW_TRACKING_PASSWORD": self.secrets["password"],
+            "CANARY_JUDGE_KEY": self.secrets["key"],
+            "CANARY_WEBHOOK": self.secrets["webhook"],
+        }
+
+    def said(self, name: str) -> Path:
+        return self.place / "said" / name
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    import ray
+
+    ray.shutdown()
+    place = tmp_path_factory.mktemp("canary")
+    names = ("hub", "password", "tracking", "key", "hook")
+    found = {name: f"canary-{name}-{secrets.token_hex(8)}" for name in names}
+    done = Night(place, found, Path(tempfile.mkdtemp(prefix="c-")))  # sockets have short paths
+    for folder in ("home", "said"):
+        (place / folder).mkdir()
+    port = free_port(None)
+    database = f"sqlite:///{place}/mlflow.db"
+    try:
+        with running_llm() as llm, mlflow_server(database, port, False, lambda: None) as server:
+            found["webhook"] = f"{llm.url.rpartition('/v1')[0]}/hook/{found.pop('hook')}"
+            text = SWEEP.format(root=ROOT, place=place, port=port, **found)
+            (place / "input").mkdir()
+            (place / "input" / "canary.yaml").write_text(text)
+            run_the_night(done, llm.url)
+            run_the_verbs(done)
+            done.judged, done.strays = len(llm.calls), llm.strays
+            done.keys = {call.headers.get("Authorization", "") for call in llm.calls}
+            family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(True)]
+            done.server = {ip for each in family for ip, _ in sockets(each)}
+            shutil.copytree(family[0].cwd(), place / "server")
+        yield done
+    finally:
+        shutil.rmtree(done.ray, ignore_errors=True)
+
+
+def run_the_night(night: Night, url: str) -> None:
+    judge = f"{{type: llm, model: judge, url: '{url}', api_key_env: CANARY_JUDGE_KEY}}"
+    own = (*SMALL, "evaluation.prompts=8", f"evaluation.judge={judge}")
+    settings = [part for each in own for part in ("--set", each)]
+    command = [sys.executable, "-m", "dpo_ray.schedule", str(night.place / "input/canary.yaml")]
+    command += ["submit", "--json", "--store", str(night.place / "store"), *settings]
+    with night.said("night.out").open("wb") as out, night.said("night.err").open("wb") as err:
+        process = subprocess.Popen(
+            command, cwd=night.place, env=night.environment(), stdout=out, stderr=err
+        )
+    try:
+        look_around(night, psutil.Process(process.pid))
+        night.code = process.wait(300)
+    finally:
+        end_family(process.pid)
+        process.wait()
+
+
+def look_around(night: Night, sweep: psutil.Process) -> None:
+    """Once a trial runs, see who listens, and knock at Ray's doors without its token."""
+    token = night.place / "home/.ray/auth_token"
+    while not list(night.place.glob("store/sweeps/*/trials/*")):
+        assert sweep.is_running(), night.said("night.err").read_text()
+        assert sweep.status() != psutil.STATUS_ZOMBIE, night.said("night.err").read_text()
+        time.sleep(0.5)
+    for each in sweep.children(recursive=True):
+        kind = next((part for part in each.cmdline() if "dashboard.py" in part), each.name())
+        night.listening.setdefault(Path(kind).name, set()).update(sockets(each))
+    print(night.listening)
+    (dashboard,) = night.listening["dashboard.py"]
+    jobs = f"http://127.0.0.1:{dashboard[1]}/api/jobs/"
+    night.without_token = requests.get(jobs, timeout=10).status_code
+    header = {"Authorization": f"Bearer {token.read_text().strip()}"}
+    night.with_token = requests.get(jobs, headers=header, timeout=10).status_code
+    (gcs,) = night.listening["gcs_server"]
+    (night.place / "stranger").mkdir()
+    night.stranger = subprocess.run(
+        [sys.executable, "-c", PROBE, f"127.0.0.1:{gcs[1]}"],
+        env=night.environment() | {"HOME": str(night.place / "stranger")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def sockets(process: psutil.Process) -> set[tuple[str, int]]:
+    found = process.net_connections("tcp")
+    return {(each.laddr.ip, each.laddr.port) for each in found if each.status == "LISTEN"}
+
+
+def run_the_verbs(night: Night) -> None:
+    file, store = str(night.place / "input/canary.yaml"), str(night.place / "store")
+    (sweep,) = [path.name for path in Path(store, "sweeps").iterdir()]
+    own = [sys.executable, "-c", "from dpo_ray.cli import app; app()"]
+    schedule = [sys.executable, "-m", "dpo_ray.schedule", file]
+    keys = ["--secret-key", "HF_TOKEN", "--secret-key", "CANARY_WEBHOOK"]
+    head = ["--set", "cluster.address=http://ray-head:8265"]
+    verbs = {
+        "report": [*own, "report", sweep],
+        "export": [*own, "export", sweep, "--out", str(night.place / "exported")],
+        "doctor": [*own, "doctor", "--json", "--sweep", file],
+        "sync": [*own, "sync", sweep],
+        "raycronjob": [*schedule, "render", "--to", "raycronjob", *keys],
+        "cronjob": [*schedule, "render", "--to", "cronjob", *keys, *head],
+        "history": [*schedule, "history", "--json"],
+    }
+    for name, command in verbs.items():
+        with night.said(f"{name}.out").open("wb") as out, night.said(f"{name}.err").open("wb") as e:
+            done = subprocess.run(
+                [*command, "--store", store],
+                cwd=night.place,
+                env=night.environment(),
+                stdout=out,
+                stderr=e,
+                timeout=180,
+            )
+        night.verbs[name] = done.returncode
+
+
+def forms(secret: str) -> set[bytes]:
+    """Return a secret as it may be written: plain, quoted, and as basic authentication has it."""
+    pair = base64.b64encode(f"me:{secret}".encode())
+    return {secret.encode(), quote(secret, safe="").encode(), pair}
+
+
+def hits(folder: Path, wanted: set[bytes]) -> list[str]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return [str(path) for path in files if any(each in path.read_bytes() for each in wanted)]
+
+
+def test_the_night_and_its_verbs_did_their_work(night):
+    assert night.code == 0, night.said("night.err").read_text()
+    failed = {name: night.said(f"{name}.err").read_text() for name, code in night.verbs.items()
+              if code}  # fmt: skip
+    assert failed == {}
+    assert night.judged > 0
+    assert night.keys == {f"Bearer {night.secrets['key']}"}
+    hook = night.secrets["webhook"].partition("/hook")[2]
+    assert [stray for stray in night.strays if hook in stray]
+    assert "the webhook of CANARY_WEBHOOK was not reached" in night.said("night.err").read_text()
+    assert len(list(night.place.glob("store/sweeps/*/report.html"))) == 1
+
+
+def test_s10_no_secret_is_in_anything_that_was_left_behind(night):
+    places = ["store", "said", "exported", "server", "home", "stranger", "mlflow.db", "summary.md"]
+    assert {path.name for path in night.place.iterdir()} <= {*places, "input"}
+    assert hits(night.place / "input", forms(night.secrets["tracking"]))  # the search would find it
+    logs = [path for path in night.ray.rglob("*") if path.is_file()]
+    assert len(logs) > 10
+    files = [night.place / name for name in ("mlflow.db", "summary.md")]
+    folders = [night.place / each for each in places if (night.place / each).is_dir()]
+    assert all(path.stat().st_size for path in files)
+    for name, secret in night.secrets.items():
+        found = [hit for folder in [night.ray, *folders] for hit in hits(folder, forms(secret))]
+        found += [str(path) for path in files if any(f in path.read_bytes() for f in forms(secret))]
+        assert found == [], name
+
+
+def test_s3_our_servers_listen_on_this_machine_only(night):
+    assert night.server == {"127.0.0.1"}
+    assert {ip for ip, _ in night.listening["dashboard.py"]} == {"127.0.0.1"}
+
+
+def test_s3_ray_answers_nobody_without_its_token(night):
+    assert (night.without_token, night.with_token) == (401, 200)
+    assert night.stranger is not None
+    assert night.stranger.returncode != 0
+    assert "NodeID" not in night.stranger.stdout
+
+
+def test_s2_the_token_that_the_sweep_made_is_its_owners_alone(night):
+    token = night.place / "home/.ray/auth_token"
+    assert token.stat().st_mode & 0o777 == 0o600
