@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import ray
 
+from dpo_ray.errors import DpoRayError
 from dpo_ray.search.event_records import to_record
 from dpo_ray.slots.events import Cold, Ended, Event, Logged, SftLogged, Started, Warm
 from dpo_ray.tracking.journal import Journal, read_journal
@@ -25,7 +26,8 @@ class EventPump:
     One for a whole sweep, a context manager around all that its slots do. `on_ended` is called,
     in this thread, with each trial's end, `on_slot` with each slot that warms up or cools down, and
     `successor` with one that has died: it gives the name of the slot in its place. What a trial
-    tells there again is left out.
+    tells there again is left out. `on_problem` is called where the journal cannot be written, and
+    nothing is followed any more.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class EventPump:
         on_ended: Callable[[Ended], None],
         on_slot: Callable[[str, Warm | Cold], None] = lambda *_: None,
         successor: Callable[[str], str | None] = lambda _: None,
+        on_problem: Callable[[DpoRayError], None] = lambda _: None,
     ) -> None:
+        self._on_problem = on_problem
         self._on_slot = on_slot
         self._successor = successor
         self._told: dict[int, int] = {}
@@ -78,6 +82,14 @@ class EventPump:
                 self.wait_for(name, seen + len(told), timeout_s)
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        except DpoRayError as problem:
+            self._on_problem(problem)
+            for name in list(self._seen):
+                self._lose(name)
+
+    def _follow(self) -> None:
         asked = {self._ask(name): name for name in self._slots}
         while asked and not (self._stop.is_set() and self._drained(asked)):
             ready, _ = ray.wait(list(asked), timeout=WAIT_S)
@@ -95,7 +107,7 @@ class EventPump:
                 asked[self._ask(name)] = name
 
     def _lose(self, name: str) -> None:
-        """Let nobody wait for what a dead slot did not live to say."""
+        """Let nobody wait for what a slot did not live to say, or nobody takes down."""
         with self._moved:
             self._seen[name] = sys.maxsize
             self._moved.notify_all()

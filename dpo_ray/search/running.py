@@ -181,9 +181,8 @@ def _room_watch(plan: Plan, screen: Screen) -> RoomWatch | None:
 
 def _pump(pool: SlotPool, journal: Journal, progress: Progress) -> EventPump:
     ends = _Ends(progress, journal)
-    if progress.room is None:
-        return EventPump(pool.slots, journal, ends, successor=pool.replace)
-    return EventPump(pool.slots, journal, ends, progress.room, pool.replace)
+    watch = progress.room or (lambda *_: None)
+    return EventPump(pool.slots, journal, ends, watch, pool.replace, progress.give_up)
 
 
 def _open_slots(plan: Plan, scratch: Path, journal: Journal, tower: Watchtower | None) -> SlotPool:

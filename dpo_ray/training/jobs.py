@@ -15,9 +15,9 @@ from dpo_ray.evaluation.judging import Judging
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 Origin = Literal["control", "try_first", "warm_start", "grid", "startup", "sampler", "confirmation"]
-Fatal = Literal["reference", "workers", "data", "judges"]
+Fatal = Literal["reference", "workers", "data", "judges", "store"]
 """Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few, its
-judges cannot judge the reference itself."""
+judges cannot judge the reference itself, what it must keep cannot be written."""
 Verdict = Literal["continue", "stop", "cancel", "timeout"]
 """continue: train on; stop: a rung's decision; cancel: the sweep is ending; timeout: the trial's
 own time is over."""
