@@ -115,6 +115,8 @@ def test_fault_10_a_killed_worker_goes_on_from_its_checkpoint(many, recovered):
     assert [each["step"] for each in (before, struck, again, *later)] == [4, 8, 8, 16]
     assert before["pid"] == struck["pid"] != again["pid"]
     assert learned(sweep, KILLED_ONCE) == learned(sweep, CONTROL)
+    resumed = [r for r in sweep.records if r.kind == "trial_resumed" and r.trial == KILLED_ONCE]
+    assert [r.step for r in resumed] == [6]
     recovered(again["time"] - struck["time"])
 
 
