@@ -125,7 +125,8 @@ class SlotPool:
             if self._closing:
                 return None
             if name not in self._successors:
-                del self.slots[name]
+                # Dead for sure: Ray may only have lost sight of it, with all it had reserved.
+                ray.kill(self.slots.pop(name))
                 self._successors[name] = self._open()
             return self._successors[name]
 
@@ -186,12 +187,12 @@ class SlotPool:
                         idle.append(name)
                     elif turn.outcome is None:
                         on_rung(name, work.job, turn)
-                        self.slots[name].decide.remote(work.job_id, "continue")
                         work.seen_rung = turn.step
+                        self.slots[name].decide.remote(work.job_id, "continue")
                         working[self.slots[name].next_turn.remote()] = work
                     elif turn.again is not None:
-                        waiting.appendleft(replace(work, job=turn.again))
                         arriving[self.slots[name].wait_warm.remote()] = name
+                        waiting.appendleft(replace(work, job=turn.again))
                     else:
                         left -= 1
                         idle.append(name)
