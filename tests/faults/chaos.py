@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dpo_ray.errors import TrackingUnreachable
 from tests.faults.blows import RARE, Blow, plan_blows
 from tests.faults.invariants import hold, mlflow_is_the_journal
 from tests.faults.life import SLOT, WORKER, Ended, Life, Sweep, processes
@@ -124,7 +125,8 @@ class Chaos:
                         self._strike(life, waiting.pop(0))
                 if not (killed := life.killed):
                     ended = life.wait(END_S)
-            if not killed:
+            # Begun while the server was on its way back: it says so at once, and is begun again.
+            if not killed and ended.code != TrackingUnreachable.exit_code:
                 self.seconds = time.monotonic() - began
                 self.missed.update(blow.victim for blow in waiting)
                 return ended
