@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ class Watchtower:
         import shutil
 
         shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(OSError):  # another sweep's probe lies there
+            self._folder.parent.rmdir()
 
     def _missing(self, node: str) -> str:
         file, deadline = self._folder / node, time.monotonic() + SEEN_S
