@@ -1,5 +1,6 @@
 """A source as a table, memory-mapped, or the line that keeps it from being one."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -104,7 +105,11 @@ def _read_saved(source: Source) -> Any:
     import datasets
 
     try:
+        if not json.loads((source.files[0] / "state.json").read_bytes())["_data_files"]:
+            raise DataError(f"{source.name}: {NO_ROWS}")
         return datasets.load_from_disk(str(source.files[0]), keep_in_memory=False)
+    except DataError:
+        raise
     except Exception as error:
         raise unreadable(source, error) from error
 
@@ -115,6 +120,8 @@ def unreadable(source: Source, error: Exception) -> DataError:
     The reader wraps what is wrong (bad JSON, a column of two types) in its own errors.
     """
     where, cause = source.name, str(error.__cause__ or error)
+    if isinstance(error, KeyError):
+        cause = f"there is no {error}"
     if NO_DATA in cause:
         return DataError(f"{where}: {NO_ROWS}")
     if source.builder == "json":

@@ -25,10 +25,13 @@ SWEEPS = {
     "several mistakes at once": "search: {trials: 0}\ntraining: {beta: -1}\n",
     "a base file that is none": "extends: 5\n",
     "a base file that is not there": "extends: nosuch.yaml\n",
+    "a base file whose name no file can have": 'extends: "s\\0.yaml"\n',
     "a base file that extends another": "extends: sweeps/nightly.yaml\n",
     "all prompts kept from training": "data: {validation: 0.5, test: 0.5}\n",
     "rungs that do not end with 1": "evaluation: {at: [0.5]}\n",
-    "a judge named like a group of metrics": "evaluation: {further_judges: {rewards: {type: reward}}}\n",
+    "a judge named like a group of metrics": (
+        "evaluation: {further_judges: {rewards: {type: reward}}}\n"
+    ),
     "a judge's own code without a commit": (
         "evaluation: {judge: {type: reward_model, model: org/m, trust_remote_code: true}}\n"
     ),
@@ -167,17 +170,12 @@ def _(place) -> Said:
     return dry_run("--sweep", "sweeps")
 
 
-@FILES.when("a sweep file whose name no file can have")
-def _(place) -> Said:
-    return dry_run("--sweep", "s\0.yaml")
-
-
 @FILES.when("a name that leads elsewhere")
 def _(place) -> Said:
     return dry_run("--name", "../elsewhere")
 
 
-@FILES.when("a search whose sampler is no grid's friend")
+@FILES.when("a sampler that cannot search branches")
 def _(place) -> Said:
     return dry_run("--set", "search.sampler=gp", space="search_spaces/losses.yaml")
 
