@@ -58,6 +58,8 @@ def _read_files(source: Source, cache: Path) -> Any:
         options = {"parse_agent_traces": False}  # a column named `type` makes no agent's log
     elif source.builder == "csv":
         options = _csv_options(source)
+    elif not any(map(_has_rows, source.files)):
+        raise DataError(f"{source.name}: {NO_ROWS}")
     try:
         return datasets.load_dataset(
             source.builder,
@@ -68,6 +70,16 @@ def _read_files(source: Source, cache: Path) -> Any:
         )
     except Exception as error:
         raise unreadable(source, error) from error
+
+
+def _has_rows(path: Path) -> bool:
+    """Whether a Parquet file has any: its reader breaks without. Of other files it says more."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return bool(parquet.read_metadata(path).num_rows)
+    except (ArrowException, OSError):
+        return True
 
 
 def _csv_options(source: Source) -> dict[str, Any]:
@@ -122,7 +134,7 @@ def unreadable(source: Source, error: Exception) -> DataError:
     where, cause = source.name, str(error.__cause__ or error)
     if isinstance(error, KeyError):
         cause = f"there is no {error}"
-    if NO_DATA in cause:
+    if NO_DATA in cause or isinstance(error, StopIteration):
         return DataError(f"{where}: {NO_ROWS}")
     if source.builder == "json":
         found = next(filter(None, map(broken_json, source.files)), None)

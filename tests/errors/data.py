@@ -242,6 +242,13 @@ def _(place) -> object:
         return read_pairs(DataConfig(source="org/empty"), place.folder / "cache")
 
 
+@DATA.when("a hub's data set of column names only")
+def _(place) -> object:
+    with on_a_hub(place) as hub:
+        hub.repos["datasets", "org/names"] = Repo({"train.csv": b"prompt,chosen,rejected\n"})
+        return read_pairs(DataConfig(source="org/names"), place.folder / "cache")
+
+
 @DATA.when("texts that are all longer than max_length")
 def _(place) -> object:
     folder = model_folder("embedded")

@@ -90,8 +90,8 @@ SWEEPS = {
     "a first trial outside its range": "search: {try_first: [{beta: 9.0}]}\n",
     "a source that nobody can read": "data: {source: pairs.docx}\n",
     "a split of a source that has none": "data: {source: pairs.jsonl, split: test}\n",
-    "more workers than there are CPUs": "resources: {workers: 8}\n",
-    "more GPUs than there are": "resources: {gpus_per_worker: 1}\n",
+    "more workers than there are CPUs": "resources: {workers: 512}\ntraining: {batch_size: 512}\n",
+    "more GPUs than there are": "resources: {gpus_per_worker: 64}\n",
 }  # fmt: skip
 
 SPACES = {

@@ -1,6 +1,7 @@
 """Situations: verbs over a finished sweep, its journal, and the servers they ask."""
 
 import json
+import logging
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,6 +210,7 @@ def _(place) -> Said:
 @VERBS.when("a promotion of what was never registered")
 def _(place) -> Said:
     sweep(place)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     return command(DPO, "promote", "example")
 
 
