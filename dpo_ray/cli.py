@@ -22,3 +22,6 @@ app.command("sync", help=sync.HELP)(sync.sync)
 app.command("cache", help=cache.HELP)(cache.cache)
 app.command("ui", help=ui.HELP)(ui.ui)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
+
+if __name__ == "__main__":
+    app()

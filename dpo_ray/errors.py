@@ -16,6 +16,7 @@ DpoRayError                      1
 ├── SweepLocked                  6   a live process works under this name
 ├── TrackingUnreachable          7   the MLflow server does not answer
 ├── ClusterUnreachable           7   the Ray cluster does not answer
+├── ChampionRegressed            8   what was found is clearly worse than what is served
 └── Interrupted                130   Ctrl-C or SIGTERM
 """
 
@@ -116,6 +117,12 @@ class ClusterUnreachable(DpoRayError):
     """The Ray cluster does not answer."""
 
     exit_code = 7
+
+
+class ChampionRegressed(DpoRayError):
+    """The confirmed policy is clearly worse than the champion on the same prompts."""
+
+    exit_code = 8
 
 
 class Interrupted(DpoRayError):

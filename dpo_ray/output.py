@@ -1,5 +1,6 @@
 """Where a verb's words go: results to stdout, for people or machines; messages to stderr."""
 
+import io
 import json
 import os
 import shlex
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -34,6 +35,11 @@ AsJson = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Let Ray, Optuna, transformers and MLflow speak, too.")
 ]
+RESULT_MARK = "DPO_RAY_RESULT_MARK"
+"""In the environment of a job, whose log has results and messages in one: what begins a line of
+results there."""
+AGAIN = "DPO_RAY_AGAIN"
+"""The same: the command that whoever submitted it goes on with."""
 PIPED = 120
 """Columns of a file or pipe, which has no width of its own."""
 
@@ -46,6 +52,28 @@ class LastingConsole(Console):
         self.quiet = True
         with suppress(Exception):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+class MarkedLines(io.TextIOBase):
+    """Writes to `stream` and begins each line with `mark`."""
+
+    def __init__(self, stream: IO[str], mark: str) -> None:
+        self._stream, self._mark, self._fresh = stream, mark, True
+
+    def write(self, text: str) -> int:
+        """Write whole lines at once: another stream may go to the same file."""
+        parts = text.splitlines(keepends=True)
+        marks = [self._fresh, *(part.endswith("\n") for part in parts)]
+        marked = zip(marks, parts, strict=False)
+        self._stream.write("".join(f"{self._mark * fresh}{part}" for fresh, part in marked))
+        self._fresh = marks[-1]
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
 
 @dataclass(frozen=True)
@@ -69,7 +97,9 @@ class _Rate(ProgressColumn):
 
 def results() -> Console:
     """The console of what was asked for."""
-    return console_of(sys.stdout)
+    mark = os.environ.get(RESULT_MARK)
+    marked = sys.stdout if mark is None else cast(IO[str], MarkedLines(sys.stdout, mark))
+    return console_of(marked)
 
 
 def messages() -> Console:

@@ -16,6 +16,7 @@ from dpo_ray.config.parameters import Value
 from dpo_ray.config.redaction import redact
 from dpo_ray.config.refusing import refuse_misleading
 from dpo_ray.config.resolving import control_of, resolve_space
+from dpo_ray.config.resources import ResourcesConfig
 from dpo_ray.config.samplers import GridConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
@@ -23,6 +24,7 @@ from dpo_ray.config.training import TrainingConfig
 from dpo_ray.config.try_first import resolve_try_first
 from dpo_ray.config.wording import problem
 from dpo_ray.errors import ConfigError
+from dpo_ray.nodes import NodeRoom, room
 
 FirstOrigin = Literal["control", "try_first", "warm_start", "grid"]
 
@@ -146,6 +148,29 @@ class Available:
     gpu_name: str | None
     where: str
     """For people: `this machine`, or a cluster's address."""
+    nodes: tuple[NodeRoom, ...] = ()
+    """The nodes of a cluster; none: one machine."""
+
+    @property
+    def rooms(self) -> tuple[NodeRoom, ...]:
+        """All nodes; the machine is one, where there is no cluster."""
+        return self.nodes or (NodeRoom(self.where, {"CPU": self.cpus, "GPU": self.gpus}),)
+
+
+def available(nodes: Sequence[NodeRoom], where: str) -> Available:
+    """Sum up a cluster."""
+    total: dict[str, float] = {}
+    for node in nodes:
+        for name, amount in node.resources.items():
+            total[name] = total.get(name, 0.0) + amount
+    names = [key.removeprefix(GPU_NAME) for key in total if key.startswith(GPU_NAME)]
+    return Available(
+        cpus=float(total.get("CPU", 0)),
+        gpus=int(total.get("GPU", 0)),
+        gpu_name=names[0] if names else None,
+        where=where,
+        nodes=tuple(nodes),
+    )
 
 
 @dataclass(frozen=True)
@@ -166,27 +191,21 @@ class Placement:
 
 PROXY_CPUS = 0.01
 """CPUs of a Tune trial itself, which only leases a slot."""
+GPU_NAME = "accelerator_type:"
+"""Ray's prefix of the resource that says what a node's GPUs are called."""
 
 
 def check_resources(plan: Plan, available: Available) -> Placement:
-    """Fit all slots in at once, or raise ConfigError: Ray would wait for ever without a word."""
+    """Fit all slots in at once, or raise ConfigError: Ray would wait for ever without a word.
+
+    With `cluster.wait_minutes` nothing is refused: nodes may come that are not there yet.
+    """
     slots, asked = plan.sweep.search.concurrent, plan.sweep.resources
     workers = slots * asked.workers
     cpus = round(slots * (PROXY_CPUS + asked.workers * asked.cpus_per_worker), 4)
     gpus = _gpus_per_worker(asked.gpus_per_worker, workers, available)
-    shape = f"{slots} trials at once x {asked.workers} workers"
-    if cpus > available.cpus:
-        raise ConfigError(
-            f"{plan.sweep_path}: {shape} x {asked.cpus_per_worker:g} CPUs, {PROXY_CPUS} for each "
-            f"trial itself, ask for {cpus:g} CPUs, {available.where} has {available.cpus:g}; "
-            "lower search.concurrent, resources.workers or resources.cpus_per_worker"
-        )
-    if gpus and workers > _room(gpus, available.gpus):
-        raise ConfigError(
-            f"{plan.sweep_path}: {shape} x {gpus:g} GPUs ask for {workers * gpus:g} GPUs, "
-            f"{available.where} has {available.gpus}; lower search.concurrent, resources.workers "
-            "or resources.gpus_per_worker (0: CPU only)"
-        )
+    if plan.sweep.cluster.wait_minutes is None:
+        _refuse_too_much(plan, available, cpus, gpus)
     return Placement(
         gpus_per_worker=gpus,
         cpus_asked=cpus,
@@ -199,14 +218,50 @@ def check_resources(plan: Plan, available: Available) -> Placement:
     )
 
 
+def worker_resources(resources: ResourcesConfig, gpus: float) -> dict[str, float]:
+    """Return what one worker takes, by Ray's names."""
+    own = {"CPU": resources.cpus_per_worker} | ({"GPU": gpus} if gpus else {})
+    return own | resources.custom
+
+
+def _refuse_too_much(plan: Plan, available: Available, cpus: float, gpus: float) -> None:
+    slots, asked = plan.sweep.search.concurrent, plan.sweep.resources
+    workers = slots * asked.workers
+    shape = f"{slots} trials at once x {asked.workers} workers"
+    if cpus > available.cpus:
+        raise ConfigError(
+            f"{plan.sweep_path}: {shape} x {asked.cpus_per_worker:g} CPUs, {PROXY_CPUS} for each "
+            f"trial itself, ask for {cpus:g} CPUs, {available.where} has {available.cpus:g}; "
+            "lower search.concurrent, resources.workers or resources.cpus_per_worker"
+        )
+    if gpus and workers > room(available.rooms, {"GPU": gpus}):
+        raise ConfigError(
+            f"{plan.sweep_path}: {shape} x {gpus:g} GPUs ask for {workers * gpus:g} GPUs, "
+            f"{available.where} has {available.gpus}; lower search.concurrent, resources.workers "
+            "or resources.gpus_per_worker (0: CPU only)"
+        )
+    if workers > room(available.rooms, worker_resources(asked, gpus)):
+        raise ConfigError(
+            f"{plan.sweep_path}: {room_sentence(plan, available)}; lower search.concurrent or what "
+            "resources asks for, or set cluster.wait_minutes where an autoscaler brings nodes"
+        )
+
+
+def room_sentence(plan: Plan, available: Available) -> str:
+    """Say for how many workers a sweep needs room on whole nodes, and for how many there is."""
+    slots, asked = plan.sweep.search.concurrent, plan.sweep.resources
+    workers = slots * asked.workers
+    each = worker_resources(asked, _gpus_per_worker(asked.gpus_per_worker, workers, available))
+    words = ", ".join(f"{amount:g} {name}" for name, amount in each.items())
+    nodes = "; ".join(node.described(each) for node in available.rooms)
+    return (
+        f"{slots} trials at once x {asked.workers} workers ask for room for {workers} workers of "
+        f"{words} on one node each, {available.where} has room for {room(available.rooms, each)} "
+        f"({nodes})"
+    )
+
+
 def _gpus_per_worker(asked: float | None, workers: int, available: Available) -> float:
     if asked is not None:
         return asked
     return 1.0 if available.gpus >= workers else 0.0
-
-
-def _room(gpus_per_worker: float, gpus: int) -> int:
-    """Count the workers that fit: a worker never spans parts of two GPUs."""
-    if gpus_per_worker < 1:
-        return int(1 / gpus_per_worker + 1e-9) * gpus
-    return int(gpus / gpus_per_worker)

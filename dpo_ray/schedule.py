@@ -22,7 +22,7 @@ from dpo_ray.nightly.opening import Schedule, open_schedule
 from dpo_ray.nightly.running import Runner
 from dpo_ray.nightly.table import ended, history_table, status_lines
 from dpo_ray.nightly.ticks import ticks_after, written
-from dpo_ray.output import AsJson, give_json, messages, results
+from dpo_ray.output import AsJson, give_json, messages, results, say
 from dpo_ray.sweep import Overrides, Store
 
 HELP = """Run a sweep by itself, night after night.
@@ -36,6 +36,8 @@ Verbs:
   submit   run the next night now, instead of later
   status   the next night, the last ones, and whether one runs
   history  all nights in a table, with what each found
+  prune    remove weights and cache entries of nights before the last schedule.keep; each night
+           ends with it. The champion's stay, and nothing goes while the registry is silent
   render   print a crontab line or a Kubernetes manifest
 
 \b
@@ -44,6 +46,7 @@ Examples:
   python -m dpo_ray.schedule sweeps/nightly.yaml status
   python -m dpo_ray.schedule sweeps/nightly.yaml submit
   python -m dpo_ray.schedule sweeps/nightly.yaml history --json
+  python -m dpo_ray.schedule sweeps/nightly.yaml prune --dry-run
   python -m dpo_ray.schedule sweeps/nightly.yaml render --to crontab
 
 \b
@@ -62,6 +65,7 @@ class Verb(StrEnum):
     SUBMIT = "submit"
     STATUS = "status"
     HISTORY = "history"
+    PRUNE = "prune"
     RENDER = "render"
 
 
@@ -85,6 +89,9 @@ def schedule(
         str | None, typer.Option(help="Name of this schedule.", show_default="the file's")
     ] = None,
     as_json: AsJson = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="prune: show what would go, and remove nothing.")
+    ] = False,
     to: Annotated[To, typer.Option(help="render: for whom.")] = To.CRONTAB,
     image: Annotated[
         str, typer.Option(help="render: a container image with dpo-ray and this project's files.")
@@ -114,6 +121,8 @@ def schedule(
                 _status(own, as_json)
             case Verb.HISTORY:
                 _history(own, as_json)
+            case Verb.PRUNE:
+                _prune(own, dry_run, as_json)
             case Verb.RENDER:
                 around = Surroundings(image, claim, secret, tuple(secret_keys or ()))
                 _render(own, to, replace(around, namespace=namespace))
@@ -166,6 +175,18 @@ def _history(own: Schedule, as_json: bool) -> None:
         results().print(history_table(nights))
     else:
         messages().print(f"{own.name} has run nothing yet.", markup=False)
+
+
+def _prune(own: Schedule, dry_run: bool, as_json: bool) -> None:
+    from dpo_ray.nightly.pruning import prune, pruned_facts, pruned_sentence
+
+    if own.timing.keep is None:
+        messages().print("schedule.keep is not set, so every night keeps its weights.")
+    found, freed = prune(own, dry_run)
+    if as_json:
+        give_json(pruned_facts(found, freed, dry_run))
+    else:
+        say(results(), pruned_sentence(found, freed, dry_run))
 
 
 def _render(own: Schedule, to: To, around: Surroundings) -> None:

@@ -11,7 +11,13 @@ from pathlib import Path
 from dpo_ray.cluster.lock import sweep_lock
 from dpo_ray.config.redaction import redact_command
 from dpo_ray.data.trial_files import ERROR_LOG
-from dpo_ray.errors import BudgetSpent, DpoRayError, Interrupted, NoTrialCompleted
+from dpo_ray.errors import (
+    BudgetSpent,
+    ChampionRegressed,
+    DpoRayError,
+    Interrupted,
+    NoTrialCompleted,
+)
 from dpo_ray.output import Voice, give_json, say
 from dpo_ray.plan import Plan
 from dpo_ray.report.facts import sweep_facts
@@ -19,7 +25,7 @@ from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.preparation import Screen
 from dpo_ray.search.pruning import losers, remove
-from dpo_ray.search.running import prepare_and_search
+from dpo_ray.search.running import prepare_and_search, refuse_regression
 from dpo_ray.tracking.console import SweepConsole
 from dpo_ray.tracking.earlier import (
     JOURNAL,
@@ -44,8 +50,10 @@ PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"
 MIRROR_S = 120.0
 
 
-def run_sweep(plan: Plan, inputs: Inputs, voice: Voice) -> None:
+def run_sweep(plan: Plan, inputs: Inputs, voice: Voice, open_allowed: bool = False) -> None:
     """Prepare, search, report; or go on where an earlier process of this sweep has stopped.
+
+    `open_allowed`: see `ray_session`.
 
     Raises:
         DpoRayError: what ended it.
@@ -61,10 +69,12 @@ def run_sweep(plan: Plan, inputs: Inputs, voice: Voice) -> None:
         if is_finished(past, plan.trials, plan.sweep.confirm is not None):
             _say_finished(past, plan, voice)
         else:
-            _run(plan, inputs, voice, earlier)
+            _run(plan, inputs, voice, earlier, open_allowed)
 
 
-def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> None:
+def _run(
+    plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord], open_allowed: bool
+) -> None:
     path = plan.folder / JOURNAL
     journal = Journal.reopen(path) if earlier else Journal.create(path)
     mirror = MlflowMirror(journal.path, _tracking_uri(plan), plan.sweep.tracking.experiment)
@@ -84,16 +94,15 @@ def _run(plan: Plan, inputs: Inputs, voice: Voice, earlier: list[AnyRecord]) -> 
         journal.subscribe(screen)
         journal.append(_first_line(plan) if not earlier else _goes_on(plan))
         try:
-            prepare_and_search(
-                plan, inputs, journal, Screen(screen.stage, screen.progress), mirror.start
-            )
+            told = Screen(screen.stage, screen.progress)
+            prepare_and_search(plan, inputs, journal, told, mirror.start, open_allowed=open_allowed)
         except DpoRayError as error:
             problem = error
         from dpo_ray.report.closing import close_journal  # figures: of no use before the end
 
         mirror.start()
         state = close_journal(journal, plan.folder, problem)
-        if problem is None:
+        if problem is None or isinstance(problem, ChampionRegressed):
             for folder in losers(state):
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
@@ -122,6 +131,7 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
 
     Raises:
         NoTrialCompleted: it has found nothing.
+        ChampionRegressed: what it has found is clearly worse than the champion was.
     """
     more = max(len(past.trials), 1)
     say(
@@ -131,6 +141,7 @@ def _say_finished(past: SweepState, plan: Plan, voice: Voice) -> None:
     _show(past, plan, voice)
     if not past.with_status("COMPLETED"):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
+    refuse_regression(past)
 
 
 def _show(state: SweepState, plan: Plan, voice: Voice, view: str | None = None) -> None:

@@ -3,6 +3,7 @@
 Imports nothing heavy: a wrong file is refused, and a dry run shown, within a second.
 """
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +13,17 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from dpo_ray.cluster.addresses import cluster_address, takes_jobs
+from dpo_ray.cluster.jobs import JobsApi
 from dpo_ray.cluster.resources import measure_local
-from dpo_ray.cluster.session import joins_a_cluster
+from dpo_ray.cluster.session import cluster_available, knock, ray_session
+from dpo_ray.cluster.submitting import Typed, is_submitted, submit_sweep
+from dpo_ray.cluster.token import refuse_open
 from dpo_ray.cluster.verbosity import speak_up
 from dpo_ray.cost import estimate_seconds
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.output import (
+    AGAIN,
     AsJson,
     Verbose,
     Voice,
@@ -47,12 +53,13 @@ Examples:
   python -m dpo_ray.sweep search_spaces/beta.yaml --trials 24
   python -m dpo_ray.sweep search_spaces/beta.yaml --trials +20      # a finished sweep goes on
   python -m dpo_ray.sweep search_spaces/beta.yaml --set data.source=my_pairs.jsonl
+  python -m dpo_ray.sweep search_spaces/beta.yaml --submit --set cluster.address=http://head:8265
   python -m dpo_ray.sweep search_spaces/beta.yaml --json 2>sweep.log | jq .recommended
 
 \b
 Exit codes: 0 done; 2 bad configuration or data; 3 no trial completed; 4 too many
 failures; 5 budget spent before the search was done; 6 locked by a live sweep; 7 tracking
-or cluster unreachable; 130 interrupted.
+or cluster unreachable; 8 clearly worse than the champion; 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -86,24 +93,42 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan, check resources, and exit.")
     ] = False,
+    submit: Annotated[
+        bool,
+        typer.Option(help="Run as a job of cluster.address, as any http:// address implies."),
+    ] = False,
+    allow_insecure_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--allow-insecure-cluster", help="Accept a cluster that asks nobody for a token."
+        ),
+    ] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Run the command line; the text of --help stands in HELP."""
     with errors_on_screen():
         plan = make_plan(space, sweep_file, overrides or [], store, name)
+        again = os.environ.get(AGAIN) or same_command(sys.argv, this_python())
+        voice = Voice(results(), messages(), as_json, verbose, again)
+        if is_submitted(plan, submit) and not dry_run:
+            typed = Typed(
+                space, sweep_file, overrides or [], trials, verbose, allow_insecure_cluster
+            )
+            raise typer.Exit(submit_sweep(plan, typed, voice))
         if (asked := trials_asked(plan, trials)) != plan.sweep.search.trials:
             longer = [*(overrides or []), f"search.trials={asked}"]
             plan = make_plan(space, sweep_file, longer, store, name)
         if dry_run:
-            show_plan(plan, results(), as_json)
+            show_plan(plan, results(), as_json, allow_insecure_cluster)
         else:
-            again = same_command(sys.argv, this_python())
-            start(plan, Voice(results(), messages(), as_json, verbose, again))
+            start(plan, voice, allow_insecure_cluster)
 
 
-def show_plan(plan: Plan, console: Console, as_json: bool = False) -> None:
-    """Print the plan beside what there is to run it on.
+def show_plan(
+    plan: Plan, console: Console, as_json: bool = False, open_allowed: bool = False
+) -> None:
+    """Print the plan beside what there is to run it on; `open_allowed` as in `ray_session`.
 
     Raises:
         DpoRayError: it asks for more than there is.
@@ -112,7 +137,7 @@ def show_plan(plan: Plan, console: Console, as_json: bool = False) -> None:
         from dpo_ray.search.warm_start import refuse_unteachable
 
         refuse_unteachable(plan)
-    placement = check_resources(plan, _available(plan))
+    placement = check_resources(plan, _available(plan, open_allowed))
     folder = folder_if_there(plan.sweep.model, plan.store / "cache")
     parameters = parameter_count(folder) if folder else None
     estimate = estimate_seconds(plan, parameters, placement)
@@ -123,20 +148,21 @@ def show_plan(plan: Plan, console: Console, as_json: bool = False) -> None:
         print_plan(plan, placement, estimate, console)
 
 
-def start(plan: Plan, voice: Voice) -> None:
+def start(plan: Plan, voice: Voice, open_allowed: bool = False) -> None:
     """Run the sweep. What is heavy is imported when plan, rows and model have passed.
+
+    `open_allowed`: see `ray_session`.
 
     Raises:
         DpoRayError: what ended it.
     """
     if voice.verbose:
         speak_up()
-    if plan.sweep.cluster.address is None:
+    address = cluster_address(plan.sweep.cluster.address)
+    if address is None:
         check_resources(plan, measure_local())
     else:
-        from dpo_ray.cluster.session import knock
-
-        knock(plan.sweep.cluster.address)
+        knock(address)
     if urlsplit(plan.sweep.tracking.uri or "").scheme in ("http", "https"):
         reachable(str(plan.sweep.tracking.uri))
     from dpo_ray.search.inputs import check_inputs
@@ -144,20 +170,21 @@ def start(plan: Plan, voice: Voice) -> None:
 
     refuse_unteachable(plan)
     # Other nodes see the store, but not this user's own cache of hub models.
-    shared = joins_a_cluster(plan.sweep.cluster.address)
+    shared = address is not None
     inputs = check_inputs(plan.sweep, plan.store, shared, plan.folder / "judge-calls")
     from dpo_ray.stages import run_sweep
 
-    run_sweep(plan, inputs, voice)
+    run_sweep(plan, inputs, voice, open_allowed)
 
 
-def _available(plan: Plan) -> Available:
-    address = plan.sweep.cluster.address
+def _available(plan: Plan, open_allowed: bool) -> Available:
+    address = cluster_address(plan.sweep.cluster.address)
     if address is None:
         return measure_local()
-    from dpo_ray.cluster.session import cluster_available, ray_session
-
-    with ray_session(address):
+    if takes_jobs(address):
+        refuse_open(address, open_allowed)
+        return JobsApi(address).available()
+    with ray_session(address, open_allowed):
         return cluster_available(address)
 
 

@@ -1,16 +1,23 @@
 """Joining a Ray cluster, or starting one on this machine for the sweep's length."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from dpo_ray.cluster.addresses import cluster_address, is_loopback, refuse_silence
+from dpo_ray.cluster.token import (
+    make_token,
+    no_entry,
+    refuse_connection_without_token,
+    refuse_open,
+    show_token,
+)
 from dpo_ray.cluster.verbosity import ray_logging, worker_environment
 from dpo_ray.errors import ClusterUnreachable
-from dpo_ray.plan import Available
+from dpo_ray.nodes import NodeRoom
+from dpo_ray.plan import Available, available
 
 QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -31,8 +38,6 @@ WORKERS = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every process of a sweep on the cluster."""
-ANSWER_S = 5.0
-TOKEN_FILE = Path("~/.ray/auth_token")
 
 
 def quiet() -> None:
@@ -42,25 +47,33 @@ def quiet() -> None:
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
-    """Connect for the block's length: to `address`, else to $RAY_ADDRESS, else a local cluster.
+def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
+    """Connect for the block's length: to `own`, else to $RAY_ADDRESS, else a local cluster.
 
     A local cluster demands Ray's token and shows its dashboard on 127.0.0.1 alone.
+    `open_allowed`: one that others reach and that asks nobody for a token is joined all the same.
 
     Raises:
-        ClusterUnreachable: nothing answers at the address.
+        ClusterUnreachable: nothing answers at the address, it wants another token, or none.
     """
     quiet()
-    if address is not None:
+    address = cluster_address(own)
+    if address is None:
+        make_token()
+    else:
         knock(address)
     import ray
 
     try:
         ray.init(**ray_logging(), **_connection(address))
+    except ray.exceptions.AuthenticationError as error:
+        raise no_entry(str(address), _first_line(error)) from error
     except (ConnectionError, RuntimeError) as error:
-        raise ClusterUnreachable(f"no Ray cluster answers at {address}: {error}") from error
-    _close_token_file()
+        told = f"no Ray cluster answers at {address}: {error}"
+        raise ClusterUnreachable(told) from error
     try:
+        if address is not None:
+            _refuse_open_cluster(open_allowed)
         yield
     finally:
         ray.shutdown()
@@ -74,59 +87,53 @@ def knock(address: str) -> None:
     Raises:
         ClusterUnreachable: nobody listens.
     """
-    refuse_silence(address)
+    if ":" in address:  # `auto` names whatever runs here
+        refuse_silence(address)
     # A cluster of `ray start` asks for the token that this user's own clusters share.
-    if TOKEN_FILE.expanduser().is_file():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    show_token()
 
 
-def refuse_silence(address: str, seconds: float = ANSWER_S) -> None:
-    """Return if somebody listens at `address`: Ray itself would try for more than a minute.
-
-    Raises:
-        ClusterUnreachable: nobody does, or the address is none.
-    """
-    parts = urlsplit(address if "://" in address else f"ray://{address}")
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=seconds):
-            return
-    except (OSError, ValueError) as error:
-        raise ClusterUnreachable(
-            f"cluster.address: no Ray cluster answers at {address} ({error}); "
-            "expected host:port of a running head, as `ray start --head` prints it"
-        ) from error
-
-
-def cluster_available(address: str | None) -> Available:
-    """Return what the connected cluster has in all, busy or not."""
+def _refuse_open_cluster(allowed: bool) -> None:
+    """Refuse a joined cluster that others reach and that lets everybody in."""
     import ray
 
-    total = ray.cluster_resources()
-    names = [key.removeprefix("accelerator_type:") for key in total if "accelerator_type:" in key]
-    return Available(
-        cpus=float(total.get("CPU", 0)),
-        gpus=int(total.get("GPU", 0)),
-        gpu_name=names[0] if names else None,
-        where=f"the Ray cluster at {address}" if joins_a_cluster(address) else "this machine's Ray",
+    here = ray.get_runtime_context()
+    refuse_connection_without_token(here.gcs_address, allowed)
+    page = ray._private.worker.global_worker.node.address_info.get("webui_url") or ""
+    own = ray.nodes() if page else []
+    on_head = any(
+        each["NodeID"] == here.get_node_id() and "node:__internal_head__" in each["Resources"]
+        for each in own
     )
+    # The head's own 127.0.0.1 is another machine's here.
+    if page and (on_head or not is_loopback(urlsplit(f"http://{page}").hostname or "")):
+        refuse_open(f"http://{page}", allowed, reached_at=here.gcs_address)
 
 
-def joins_a_cluster(address: str | None) -> bool:
+def cluster_available(own: str | None) -> Available:
+    """Return what the connected cluster has in all, busy or not, node by node."""
+    import ray
+
+    address = cluster_address(own)
+    where = "this machine's Ray" if address is None else f"the Ray cluster at {address}"
+    alive = [each for each in ray.nodes() if each["Alive"]]
+    nodes = [NodeRoom(each["NodeManagerHostname"], each["Resources"]) for each in alive]
+    return available(nodes, where)
+
+
+def joins_a_cluster(own: str | None) -> bool:
     """Whether a running cluster is named, by the sweep or by $RAY_ADDRESS."""
-    return bool(address or os.environ.get("RAY_ADDRESS"))
+    return cluster_address(own) is not None
 
 
 def _connection(address: str | None) -> dict[str, Any]:
     # A local cluster inherits this process's environment, and so can use the worker processes
     # it starts in advance; a running one has to be told.
-    if joins_a_cluster(address):
+    if address is not None:
         return {"address": address, "runtime_env": {"env_vars": WORKERS | worker_environment()}}
     # Said outright: Ray would join whatever cluster was last started on this machine.
     return {"address": "local", "dashboard_host": "127.0.0.1"}
 
 
-def _close_token_file() -> None:
-    # Ray writes its token readable for all.
-    token = TOKEN_FILE.expanduser()
-    if token.is_file():
-        token.chmod(0o600)
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

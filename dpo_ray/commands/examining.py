@@ -6,11 +6,18 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
+from dpo_ray.cluster.addresses import (
+    cluster_address,
+    is_loopback,
+    refuse_silence,
+    takes_jobs,
+)
 from dpo_ray.cluster.resources import measure_local
-from dpo_ray.cluster.session import TOKEN_FILE, refuse_silence
+from dpo_ray.cluster.token import answers_without_token, token_file
 from dpo_ray.commands import findings
 from dpo_ray.commands.findings import Finding
 from dpo_ray.config.model import HUB_ID
@@ -53,13 +60,15 @@ def machine() -> Iterator[Finding]:
 def ray_cluster(sweep: SweepConfig | None) -> Iterator[Finding]:
     """The address that a sweep would join, and the token it would show there."""
     own = sweep.cluster.address if sweep else None
-    address = own or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(own)
     if address is None:
         yield Finding("ok", "Ray", "no address given: a sweep starts its own on this machine")
     else:
         origin = "cluster.address" if own else "RAY_ADDRESS"
         yield _answers(address, origin)
-    file = TOKEN_FILE.expanduser()
+        if takes_jobs(address):
+            yield from asks_for_a_token(address)
+    file = token_file()
     mode = file.stat().st_mode & 0o777 if file.is_file() else None
     yield findings.token(file.is_file(), mode, needed=address is not None)
 
@@ -102,6 +111,17 @@ def _answers(address: str, origin: str) -> Finding:
         advice = f"{error}; or leave {origin} out, and a sweep starts its own Ray"
         return Finding("fail", "Ray", f"{address} ({origin})", advice, unreachable=True)
     return Finding("ok", "Ray", f"{address} ({origin}) answers")
+
+
+def asks_for_a_token(address: str) -> Iterator[Finding]:
+    """Whether the Jobs API runs the code of people who show no token."""
+    import requests
+
+    try:
+        is_open = answers_without_token(address)
+    except requests.RequestException:
+        return  # that nobody answers is told already
+    yield findings.jobs_api(address, is_open, is_loopback(urlsplit(address).hostname or ""))
 
 
 def _from_hub(sweep: SweepConfig) -> bool:

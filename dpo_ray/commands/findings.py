@@ -101,6 +101,15 @@ def token(there: bool, mode: int | None, needed: bool) -> Finding:
     return Finding("ok", "Ray token", "there, readable by its owner alone")
 
 
+def jobs_api(address: str, is_open: bool, alone: bool) -> Finding:
+    """Judge a Jobs API; `alone`: only this machine reaches it."""
+    if not is_open:
+        return Finding("ok", "Ray Jobs API", f"{address} asks for its token")
+    advice = "start its nodes with RAY_AUTH_MODE=token and one token, or anybody runs code there"
+    found = f"{address} answers without a token"
+    return Finding("warn" if alone else "fail", "Ray Jobs API", found, advice)
+
+
 def hub(host: str, offline: bool, problem: str, needed: bool) -> Finding:
     """Judge the way to the hub; `needed`: the sweep's model or data comes from there."""
     wanted: State = "fail" if needed else "ok"

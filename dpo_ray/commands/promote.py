@@ -1,7 +1,7 @@
 """`dpo-ray promote NAME`: what a sweep recommends becomes the champion."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,15 +13,17 @@ from dpo_ray.output import AsJson, give_json, results
 from dpo_ray.sweep import Store
 from dpo_ray.tracking.champion import CHAMPION, Promotion, promotion
 from dpo_ray.tracking.mlflow_links import address, version_page
-from dpo_ray.tracking.mlflow_registry import Registry, model_name
+from dpo_ray.tracking.mlflow_registry import Registry, registered_name
 from dpo_ray.tracking.mlflow_server import fail_fast_and_quietly
 from dpo_ray.tracking.mlflow_texts import journal_id
 
 HELP = """Give the alias `champion` to what a sweep recommends.
 
 Every sweep registers its recommended adapter as a version of one model, named after the
-experiment, with the alias `challenger`. What is served should be loaded by the alias `champion`,
-which nothing but this command moves. It may be moved back by promoting the earlier sweep.
+experiment (or champion.model), with the alias `challenger`. What is served should be loaded by the
+alias `champion`. This command moves it, whatever the numbers say; a sweep moves it by itself only
+where its file has `champion:` and its policy is clearly better. It may be moved back by promoting
+the earlier sweep.
 
 \b
 Examples:
@@ -60,7 +62,13 @@ def _registry(sweep: Tracked) -> Registry:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=sweep.uri, registry_uri=sweep.uri)
-    return Registry(client, model_name(sweep.experiment))
+    return Registry(client, registered_name(_section(sweep), sweep.experiment))
+
+
+def _section(sweep: Tracked) -> dict[str, Any]:
+    """The sweep's own settings, as they were last."""
+    plan = sweep.state.plan or sweep.first
+    return dict(plan.plan.get("sweep", {}))
 
 
 def _none(sweep: Tracked, registry: Registry) -> str:

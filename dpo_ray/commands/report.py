@@ -9,6 +9,7 @@ from rich.console import Console
 
 from dpo_ray.cluster.lock import is_locked
 from dpo_ray.commands.finding import complete, sweep_folder
+from dpo_ray.commands.trend import write_trend
 from dpo_ray.errors import ConfigError
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.output import AsJson, give_json, messages, results
@@ -24,7 +25,7 @@ HELP = """Write one page about a sweep, or one that compares sweeps.
 A sweep writes its page at its end; this writes it again, also while the sweep runs, from its
 journal alone. The page is one HTML file that needs no network. Of two names or more the first is
 what the others are compared with: settings that differ, whether their numbers compare, and who did
-better.
+better. Of a schedule it shows champion, best configuration and cost by night.
 
 \b
 Examples:
@@ -33,6 +34,7 @@ Examples:
   dpo-ray report beta-cfe3ecb5 --out ~/report.html
   dpo-ray report monday tuesday                         # two nights beside each other
   dpo-ray report beta-cfe3ecb5 --pictures docs/pictures # PNG files for a document
+  dpo-ray report --nights nightly                       # all nights of a schedule, as a trend
 
 \b
 The page's path goes to stdout, the verdict to stderr; of several sweeps their table goes to
@@ -45,13 +47,17 @@ Exit codes: 0 written; 2 no such sweep, a damaged journal, or a place that canno
 
 def report(
     names: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="NAME...",
+            metavar="[NAME...]",
             help="Sweeps of the store, or their folders.",
             autocompletion=complete,
         ),
-    ],
+    ] = None,
+    nights: Annotated[
+        str | None,
+        typer.Option(metavar="SCHEDULE", help="Instead of sweeps: all nights of a schedule."),
+    ] = None,
     store: Store = Path("store"),
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where the page goes.", dir_okay=False)
@@ -67,20 +73,42 @@ def report(
 ) -> None:
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen():
-        found = _gathered(names, store, pictures)
-        path = out or _place(found, store)
-        try:
-            facts = _one(found[0], path, pictures) if len(found) == 1 else _several(found, path)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
-        if as_json:
-            give_json(facts)
-        elif len(found) == 1:
-            _say(facts)
+        _refuse_mixtures(names or [], nights, pictures)
+        if nights is not None:
+            path = write_trend(nights, store, out, as_json)
         else:
-            _say_compared(found, facts)
+            path = _of_sweeps(names or [], store, out, pictures, as_json)
         if show:
             webbrowser.open(path.absolute().as_uri())
+
+
+def _refuse_mixtures(names: list[str], nights: str | None, pictures: Path | None) -> None:
+    if nights is None and not names:
+        raise ConfigError(
+            "NAME: is needed: one sweep or more, or --nights SCHEDULE; dpo-ray ui shows all"
+        )
+    if nights is not None and names:
+        raise ConfigError(f"--nights {nights}: stands alone, got also {', '.join(names)}")
+    if nights is not None and pictures is not None:
+        raise ConfigError("--pictures: draws one sweep, got --nights")
+
+
+def _of_sweeps(
+    names: list[str], store: Path, out: Path | None, pictures: Path | None, as_json: bool
+) -> Path:
+    found = _gathered(names, store, pictures)
+    path = out or _place(found, store)
+    try:
+        facts = _one(found[0], path, pictures) if len(found) == 1 else _several(found, path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
+    if as_json:
+        give_json(facts)
+    elif len(found) == 1:
+        _say(facts)
+    else:
+        _say_compared(found, facts)
+    return path
 
 
 def _gathered(names: list[str], store: Path, pictures: Path | None) -> list["Material"]:

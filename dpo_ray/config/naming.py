@@ -15,10 +15,12 @@ SPENDING: dict[str, Any] = {
     "search": {"trials", "concurrent"},
     "budget": True,
     "tracking": True,
+    "resources": {"custom"},
     "cluster": True,
     "space": True,
     "schedule": True,
     "alerts": True,
+    "champion": True,
 }
 """What a sweep may take and where it is shown: another value asks the same question."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -24,6 +24,9 @@ class ScheduleConfig(BaseModel):
     warm_configs: Annotated[int, Field(ge=0)] = 20
     """So many of the best configurations of earlier nights run again; where data, model and metric
     are the same their results teach the sampler, too."""
+    keep: Annotated[int, Field(ge=1)] | None = None
+    """So many nights keep their weights and cache entries, as does the champion's; not set: all.
+    Journals, tables, pages and what MLflow holds always stay."""
 
     @model_validator(mode="after")
     def _is_a_time(self) -> Self:

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from dpo_ray.config.budget import BudgetConfig
+from dpo_ray.config.champion import ChampionConfig
 from dpo_ray.config.confirm import ConfirmConfig
 from dpo_ray.config.data import DataConfig
 from dpo_ray.config.evaluation import EvaluationConfig
@@ -41,6 +42,9 @@ class SweepConfig(BaseModel):
     """How configurations are chosen."""
     confirm: ConfirmConfig | None = None
     """How the best are tried again on fresh seeds and unseen prompts; not set: they are not."""
+    champion: ChampionConfig | None = None
+    """What the confirmed policy must do to be served in place of the present one; not set: only
+    `dpo-ray promote` decides."""
     resources: ResourcesConfig = ResourcesConfig()
     """What one slot may use."""
     budget: BudgetConfig = BudgetConfig()
@@ -97,12 +101,43 @@ class SweepConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _nodes_that_come_late_have_known_gpus(self) -> Self:
+        if self.cluster.wait_minutes is not None and self.resources.gpus_per_worker is None:
+            raise broken_rule(
+                "resources.gpus_per_worker must be said where cluster.wait_minutes expects nodes "
+                "that are not there yet, got nothing; allowed: 0 (CPU only) or more",
+                "resources.gpus_per_worker",
+                "cluster.wait_minutes",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _confirmation_has_prompts(self) -> Self:
         if self.confirm is not None and self.data.test == 0:
             raise broken_rule(
                 "confirm judges on test prompts, got data.test 0; allowed: above 0, or no confirm",
                 "data.test",
                 "confirm",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_champion_can_be_beaten(self) -> Self:
+        if self.champion is None:
+            return self
+        if self.confirm is None:
+            raise broken_rule(
+                "a champion is compared with what a confirmation recommends, got no confirm; "
+                "allowed: confirm: {} for its defaults, or no champion",
+                "champion",
+                "confirm",
+            )
+        if self.training.mode == "full":
+            raise broken_rule(
+                "only adapters are registered by themselves, got training.mode full; allowed: "
+                "lora, or no champion",
+                "champion",
+                "training.mode",
             )
         return self
 

@@ -40,6 +40,8 @@ def sentence(night: Found) -> str:
     what = f"{night.night.sweep}: {state_of(night.night)}, exit code {night.night.exit_code}"
     if night.params is None:
         return f"{what}: {night.night.reason}"
+    if night.champion is not None and night.champion.regressed:
+        return f"{what}: {night.champion.model}: {night.champion.reason}"
     score = f"{night.metric} {with_interval(night.score or {}, night.metric)}"
     return f"{what}: {configuration(night.params)}, {score}"
 
@@ -47,7 +49,9 @@ def sentence(night: Found) -> str:
 def markdown(night: Found) -> str:
     """Write a night as a section of a summary page."""
     mark = "" if night.night.exit_code == 0 else "⚠ "
-    lines = [f"### {mark}{sentence(night)}", "", night.verdict or night.night.reason, ""]
+    compared = [] if night.champion is None else ["", f"Champion: {night.champion.reason}."]
+    verdict = night.verdict or night.night.reason
+    lines = [f"### {mark}{sentence(night)}", "", verdict, *compared, ""]
     return redact_text("\n".join(lines))
 
 

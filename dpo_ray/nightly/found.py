@@ -10,7 +10,7 @@ from dpo_ray.nightly.ledger import Memory, Night
 from dpo_ray.report.facts import sweep_facts
 from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.journal import read_journal
-from dpo_ray.tracking.records import Metrics, Params
+from dpo_ray.tracking.records import ChampionCompared, Metrics, Params
 from dpo_ray.tracking.state import SweepState, fold
 
 
@@ -23,6 +23,7 @@ class Found:
         score: the recommended policy's, `eval/METRIC` with `_low` and `_high`; the confirmation's
             where there was one.
         confirmed: whether it beats the default on fresh seeds.
+        champion: how it stands beside the policy that was served before.
     """
 
     night: Night
@@ -31,6 +32,7 @@ class Found:
     params: Params | None = None
     score: Metrics | None = None
     confirmed: bool = False
+    champion: ChampionCompared | None = None
     verdict: str = ""
     seconds: float = 0.0
     gpu_seconds: float = 0.0
@@ -49,9 +51,15 @@ class Found:
             "score": self.score,
             "confirmed": self.confirmed,
             "verdict": self.verdict or None,
+            "champion": champion_facts(self.champion),
             "seconds": self.seconds,
             "gpu_seconds": self.gpu_seconds,
         }
+
+
+def champion_facts(compared: ChampionCompared | None) -> dict[str, Any] | None:
+    """Return a comparison with the champion as plain values; None where there was none."""
+    return None if compared is None else compared.model_dump(exclude={"seq", "time", "kind"})
 
 
 def state_of(night: Night) -> str:
@@ -103,6 +111,7 @@ def _result(night: Night, state: SweepState, folder: Path) -> Found:
         params=used and used["params"],
         score=used and _score(used, metric),
         confirmed=facts["confirmed"],
+        champion=state.champion,
         verdict=facts["verdict"] or "",
         seconds=state.seconds,
         gpu_seconds=state.gpu_seconds,

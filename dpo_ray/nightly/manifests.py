@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ruamel.yaml import YAML
 
+from dpo_ray.cluster.submitting import STOPPING
 from dpo_ray.errors import ConfigError
 from dpo_ray.nightly.opening import Schedule
 
@@ -25,8 +26,6 @@ KEPT_S = 600
 STORE = "/store"
 INSIDE = ("--set", "cluster.address=null")
 """A job on the cluster joins it by $RAY_ADDRESS, wherever its submitter found it."""
-STOPPING = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
-"""A job that is stopped ends as by Ctrl-C and can go on."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,17 @@ def command(schedule: Schedule, tick: datetime, teachers: list[str]) -> list[str
     ]
 
 
+def afterwards(schedule: Schedule) -> list[list[str]]:
+    """Return the commands that follow a night: the page of all nights, and what may go."""
+    store = ["--store", str(schedule.store)]
+    found = [[sys.executable, "-m", "dpo_ray.cli", "report", "--nights", schedule.name, *store]]
+    if schedule.timing.keep is not None:
+        settings = [part for each in schedule.overrides for part in ("--set", each)]
+        own = [str(schedule.sweep_path), "prune", "--name", schedule.name, *settings]
+        found.append([sys.executable, "-m", "dpo_ray.schedule", *own, *store])
+    return found
+
+
 def teachers_of(schedule: Schedule, memory: Memory, tick: datetime) -> list[str]:
     """Return the sweeps of earlier nights that can teach the one of `tick`, the newest first."""
     if not schedule.timing.warm_configs:

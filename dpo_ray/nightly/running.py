@@ -24,7 +24,7 @@ from dpo_ray.nightly.ledger import (
     TickDropped,
     Watched,
 )
-from dpo_ray.nightly.night import command, sweep_name, teachers_of
+from dpo_ray.nightly.night import afterwards, command, sweep_name, teachers_of
 from dpo_ray.nightly.opening import Schedule
 from dpo_ray.nightly.ticks import written
 
@@ -120,13 +120,14 @@ class Runner:
         if decision.run is None or self.stopping:
             return None
         night = self._begin(decision.run, ledger)
-        code = self._follow(night)
+        code = self._speaking(night, night.command)
         self._drop_what_came_meanwhile(ledger, datetime.now(UTC), night)
         # An interrupted night stays open: whoever looks next goes on with it.
         if code != INTERRUPTED:
             reason = reason_of(self.schedule.store, night, code)
             ledger.append(NightEnded(tick=night.tick, exit_code=code, reason=reason))
             self._tell(ledger.memory().nights[night.tick])
+            self._afterwards(night)
         return ledger.memory().nights[night.tick]
 
     def _outlived(self, memory: Memory) -> Night | None:
@@ -145,6 +146,13 @@ class Runner:
         for problem in tell(alerts, found_in(self.schedule.store, night), os.environ):
             self.say(problem)
 
+    def _afterwards(self, night: Night) -> None:
+        """Write the trend page and tidy up, in processes of their own: both import a lot."""
+        for what in afterwards(self.schedule):
+            code = self._speaking(night, what)
+            if code and not self.stopping:
+                self.say(f"{' '.join(what)} ended with exit code {code}")
+
     def _begin(self, tick: datetime, ledger: Ledger) -> Night:
         memory = ledger.memory()
         before = memory.nights.get(tick)
@@ -156,13 +164,14 @@ class Runner:
         ledger.append(NightBegan(tick=tick, sweep=name, command=whole))
         return ledger.memory().nights[tick]
 
-    def _follow(self, night: Night) -> int:
+    def _speaking(self, night: Night, command: list[str]) -> int:
+        """Run a command that speaks where the night does, to its end."""
         if not self.log:
-            return self._wait(night.command)
+            return self._wait(command)
         path = self.log_of(night.tick)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as stream:
-            return self._wait(night.command, stdout=stream, stderr=stream)
+            return self._wait(command, stdout=stream, stderr=stream)
 
     def _wait(self, command: list[str], **streams: Any) -> int:
         # In a session of its own: a terminal's Ctrl-C would reach it beside the one that is passed

@@ -9,7 +9,7 @@ from rich.table import Table
 from dpo_ray.nightly.found import Found, state_of
 from dpo_ray.nightly.ledger import Night
 from dpo_ray.nightly.opening import Schedule
-from dpo_ray.tracking.wording import configuration, duration, with_interval
+from dpo_ray.tracking.wording import configuration, duration, short, with_interval
 
 LAST = 3
 
@@ -23,6 +23,7 @@ def history_table(nights: Sequence[Found]) -> Table:
     table.add_column("recommended", overflow="fold")
     for heading in ("trials", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("champion", overflow="fold")
     table.add_column("", overflow="fold")
     for each in nights:
         table.add_row(*_cells(each))
@@ -38,11 +39,24 @@ def _cells(each: Found) -> list[str]:
         f"{night.tick:%Y-%m-%d %H:%M}",
         word,
         with_interval(each.score or {}, each.metric) if known else "",
-        configuration(each.params) if each.params else "",
+        short(each.params) if each.params else "",
         str(each.trials) if each.trials else "",
         duration(each.seconds) if each.seconds else "",
+        standing(each),
         mark,
     ]
+
+
+def standing(each: Found) -> str:
+    """Say in a word or two what a night has done to the champion."""
+    compared = each.champion
+    if compared is None:
+        return ""
+    if compared.promoted:
+        return "new"
+    if compared.version is None:
+        return "none yet"
+    return f"regression from version {compared.version}" if compared.regressed else "stays"
 
 
 def status_lines(

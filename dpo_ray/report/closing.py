@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dpo_ray.data.trial_files import COMPLETIONS, checkpoint_folder
-from dpo_ray.errors import BudgetSpent, ConfigError, DpoRayError
+from dpo_ray.errors import BudgetSpent, ChampionRegressed, DpoRayError
 from dpo_ray.report.figures import Picture, sweep_pictures, trial_pictures
 from dpo_ray.report.figures.pictures import attempt
 from dpo_ray.report.page import REPORT, write_page
 from dpo_ray.report.ranking import RankedRow, best_of, rank
 from dpo_ray.report.recommended import recommended
-from dpo_ray.report.saved import saved_policy
+from dpo_ray.report.saved import policy_to_use
 from dpo_ray.tracking.journal import Journal, read_journal
-from dpo_ray.tracking.records import ArtifactWritten, PolicyRecommended, SweepEnded
+from dpo_ray.tracking.records import ArtifactWritten, SweepEnded
 from dpo_ray.tracking.state import SweepState, fold
+
+FINDINGS = (BudgetSpent, ChampionRegressed)
+"""Ends after which what was found stands."""
 
 
 def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -> SweepState:
@@ -34,8 +37,8 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
                 table=picture.table,
             )
         )
-    chosen = _to_use(state, rows, folder)
-    if chosen is not None and (problem is None or isinstance(problem, BudgetSpent)):
+    chosen = policy_to_use(state, rows, folder)
+    if chosen is not None and (problem is None or isinstance(problem, FINDINGS)):
         journal.append(chosen)
     end = SweepEnded(
         exit_code=problem.exit_code if problem else 0,
@@ -54,19 +57,6 @@ def _page(journal: Journal, folder: Path, end: SweepEnded) -> Path | None:
     """Write the page as of the end, which comes last: whoever reads it may take what is there."""
     records = [*read_journal(journal.path), end.model_copy(update={"time": time.time()})]
     return attempt(folder / REPORT, lambda path: write_page(records, folder, path))
-
-
-def _to_use(state: SweepState, rows: list[RankedRow], folder: Path) -> PolicyRecommended | None:
-    """What is recommended, and where its weights lie; None where they were not kept."""
-    used = recommended(state, rows)
-    if used is None or used.trial is None:
-        return None
-    try:
-        weights = str(saved_policy(used, folder))
-    except ConfigError:
-        return None
-    kind = "model" if used.trial.model else "adapter"
-    return PolicyRecommended(trial=used.trial.number, step=used.step, **{kind: weights})
 
 
 def _pictures(state: SweepState, rows: list[RankedRow], folder: Path) -> Iterator[Picture]:

@@ -36,6 +36,7 @@ def sweep_facts(
         "reason": None if ended is None else ended.reason,
         "confirmed": state.verdict is not None and state.verdict.champion is not None,
         "verdict": state.verdict.verdict if state.verdict else None,
+        "champion": state.champion and state.champion.model_dump(exclude={"seq", "time", "kind"}),
         "notes": verdict(state, rows),
         "recommended": _row(state, used),
         "best": _row(state, best_of(rows)),

@@ -6,6 +6,7 @@ from dpo_ray.data.trial_files import ADAPTER, MODEL, checkpoint_folder
 from dpo_ray.errors import ConfigError
 from dpo_ray.report.ranking import RankedRow, rank
 from dpo_ray.report.recommended import at, recommended
+from dpo_ray.tracking.records import PolicyRecommended
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow
 
@@ -56,6 +57,21 @@ def saved_policy(row: RankedRow, folder: Path) -> Path:
             f"{trial.name} at step {row.step} was not kept; {_kept(trial, list(kept))}"
         )
     return kept[row.step]
+
+
+def policy_to_use(
+    state: SweepState, rows: list[RankedRow], folder: Path
+) -> PolicyRecommended | None:
+    """What is recommended, and where its weights lie; None where they were not kept."""
+    used = recommended(state, rows)
+    if used is None or used.trial is None:
+        return None
+    try:
+        weights = str(saved_policy(used, folder))
+    except ConfigError:
+        return None
+    kind = "model" if used.trial.model else "adapter"
+    return PolicyRecommended(trial=used.trial.number, step=used.step, **{kind: weights})
 
 
 def _kept(trial: TrialRow, steps: list[int]) -> str:

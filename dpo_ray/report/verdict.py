@@ -9,7 +9,7 @@ from dpo_ray.report.ranking import RankedRow
 from dpo_ray.report.recommended import recommended
 from dpo_ray.tracking.candidates import candidates
 from dpo_ray.tracking.flags import flags, uneven
-from dpo_ray.tracking.records import Metrics
+from dpo_ray.tracking.records import ChampionCompared, Metrics
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
 from dpo_ray.tracking.wording import number, with_interval
@@ -44,6 +44,8 @@ def _confirmed(state: SweepState) -> Iterator[str]:
     verdict, planned = state.verdict, state.confirmation
     assert verdict is not None
     yield f"Confirmed: {verdict.verdict}."
+    if state.champion is not None:
+        yield champion_sentence(state.champion)
     if verdict.champion is None or planned is None:
         return
     metric = f"confirm/{compared_metric(state.objective[0])}"
@@ -57,6 +59,11 @@ def _confirmed(state: SweepState) -> Iterator[str]:
             f"mean the nearest to the reference is taken, KL {champion['confirm/kl']:.2f} instead "
             f"of {values[best]['confirm/kl']:.2f} nats."
         )
+
+
+def champion_sentence(compared: ChampionCompared) -> str:
+    """Say what the comparison with the served policy came to."""
+    return f"Champion of {compared.model}: {compared.reason}."
 
 
 def _unconfirmed(state: SweepState, best: RankedRow, rows: list[RankedRow]) -> list[str]:

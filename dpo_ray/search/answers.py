@@ -36,7 +36,11 @@ def trained(state: SweepState, number: int) -> Trained:
 
 def answer_values(row: TrialRow, metric: str) -> Values:
     """Return one training's value of `metric` for each test prompt or pair; NaN, not judged."""
-    folder = checkpoint_folder(Path(row.folder), row.step)
+    return values_in(checkpoint_folder(Path(row.folder), row.step), metric)
+
+
+def values_in(folder: Path, metric: str) -> Values:
+    """Return the same of a checkpoint's folder."""
     file, column = answer_column(metric)
     values = parquet.read_table(folder / file, columns=[column])[column].to_numpy()
     values = np.asarray(values, dtype=float)

@@ -31,12 +31,14 @@ class Facts:
         in_a_row: how many have failed since the last that did not.
         fatal: the outcome that makes every trial wrong or impossible, if there was one.
         signal: the name of the signal that asked for an end, if one did.
+        roomless: why no slot has had a place for too long, if none has.
     """
 
     failures: tuple[str, ...] = ()
     in_a_row: int = 0
     fatal: Outcome | None = None
     signal: str | None = None
+    roomless: str = ""
 
 
 def reason_to_end(facts: Facts, budget: BudgetConfig) -> DpoRayError | None:
@@ -49,6 +51,8 @@ def reason_to_end(facts: Facts, budget: BudgetConfig) -> DpoRayError | None:
         return Interrupted(f"interrupted by {facts.signal}")
     if facts.fatal is not None:
         return fatal_error(facts.fatal)
+    if facts.roomless:
+        return ClusterUnreachable(facts.roomless)
     if len(facts.failures) >= budget.failures:
         return TooManyFailures(
             f"{_trials(len(facts.failures))} failed and budget.failures={budget.failures} ends "

@@ -4,12 +4,12 @@ from typing import Any
 
 from dpo_ray.slots.events import (
     Ended,
-    Event,
     Logged,
     SftEnded,
     SftLogged,
     SftStarted,
     Started,
+    Told,
     Wrote,
 )
 from dpo_ray.tracking.records import (
@@ -26,7 +26,7 @@ from dpo_ray.tracking.records import (
 from dpo_ray.training.jobs import Outcome
 
 
-def to_record(event: Event) -> AnyRecord:
+def to_record(event: Told) -> AnyRecord:
     """Return the journal line of a slot's event."""
     match event:
         case Started():

@@ -3,6 +3,7 @@
 from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import DpoRayError
 from dpo_ray.search.ending import Facts, reason_to_end
+from dpo_ray.search.room import RoomWatch
 from dpo_ray.slots.events import Ended
 from dpo_ray.tracking.trial_row import trial_name
 from dpo_ray.training.jobs import Outcome
@@ -14,8 +15,10 @@ class Progress:
     Failures of an earlier process do not count: whoever starts a sweep again has mended something.
     """
 
-    def __init__(self, budget: BudgetConfig) -> None:
+    def __init__(self, budget: BudgetConfig, room: RoomWatch | None = None) -> None:
+        """`room` watches over slots that may have no place; None: every slot has one."""
         self._budget = budget
+        self.room = room
         self._failures: list[str] = []
         self._in_a_row = 0
         self._fatal: Outcome | None = None
@@ -42,5 +45,6 @@ class Progress:
 
     def reason(self) -> DpoRayError | None:
         """Return why the search must end now, or None."""
-        facts = Facts(tuple(self._failures), self._in_a_row, self._fatal, self.signal)
+        roomless = "" if self.room is None else self.room.trouble()
+        facts = Facts(tuple(self._failures), self._in_a_row, self._fatal, self.signal, roomless)
         return reason_to_end(facts, self._budget)

@@ -11,7 +11,7 @@ from ray import tune
 from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
-from dpo_ray.training.jobs import TrialJob
+from dpo_ray.training.jobs import Job, TrialJob
 
 CPUS = 0.01
 
@@ -60,16 +60,24 @@ class ProxyTrial(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Begin where nothing has begun yet, and wait for the next rung or the end."""
         if self._next is not None:
-            self._begin(self._next)
+            job = self._job_of(self._next)
             self._next = None
+            if not self._begin(job):
+                return self._done()
         turn: Turn = ray.get(self._slot.next_turn.remote())
+        while turn.again is not None:
+            # The slot has lost its workers: another one, or this one later, goes on.
+            self._leave()
+            if not self._begin(turn.again):
+                return self._done()
+            turn = ray.get(self._slot.next_turn.remote())
         if turn.outcome is None:
             self._last = self._result(turn)
             return self._last
         self._leave()
         if turn.outcome.state == "FAILED":
             raise RuntimeError(turn.outcome.reason)
-        return {**self._last, "repeat": True, "done": True}
+        return self._done()
 
     def cleanup(self) -> None:
         """Give the slot back."""
@@ -82,14 +90,23 @@ class ProxyTrial(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing of a trial lives here."""
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _job_of(self, config: dict[str, Any]) -> TrialJob:
         template: TrialJob = config["template"]
         proposal, seen = config[PROPOSAL], config.get(SEEN, {})
-        job = replace(template.configured(**proposal), **seen)
         self._last = dict(config.get(LAST, {}))
+        return replace(template.configured(**proposal), **seen)
+
+    def _begin(self, job: Job) -> bool:
+        """Start the job in a slot; False where none is leased any more: the sweep is ending."""
         self._name = ray.get(self._leases.lease.remote())
+        if not self._name:
+            return False
         self._slot = ray.get_actor(self._name)
         self._job_id = ray.get(self._slot.start.remote(job))
+        return True
+
+    def _done(self) -> dict[str, Any]:
+        return {**self._last, "repeat": True, "done": True}
 
     def _result(self, turn: Turn) -> dict[str, Any]:
         metrics = turn.metrics or {}

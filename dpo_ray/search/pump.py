@@ -9,7 +9,7 @@ from typing import Any, Self
 import ray
 
 from dpo_ray.search.event_records import to_record
-from dpo_ray.slots.events import Ended, Event, Logged, SftLogged
+from dpo_ray.slots.events import Cold, Ended, Event, Logged, SftLogged, Warm
 from dpo_ray.tracking.journal import Journal
 
 WAIT_S = 1.0
@@ -20,7 +20,7 @@ class EventPump:
     """Follows every slot's events and appends them to the journal in each slot's own order.
 
     One for a whole sweep, a context manager around all that its slots do. `on_ended` is called,
-    in this thread, with each trial's end.
+    in this thread, with each trial's end, `on_slot` with each slot that warms up or cools down.
     """
 
     def __init__(
@@ -28,7 +28,9 @@ class EventPump:
         slots: Mapping[str, Any],
         journal: Journal,
         on_ended: Callable[[Ended], None],
+        on_slot: Callable[[str, Warm | Cold], None] = lambda *_: None,
     ) -> None:
+        self._on_slot = on_slot
         self._slots = slots
         self._journal = journal
         self._on_ended = on_ended
@@ -89,6 +91,9 @@ class EventPump:
 
     def _take(self, name: str, events: list[Event]) -> None:
         for event in events:
+            if isinstance(event, Warm | Cold):
+                self._on_slot(name, event)
+                continue
             self._journal.append(to_record(event), sync=not isinstance(event, Logged | SftLogged))
             if isinstance(event, Ended):
                 self._on_ended(event)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
-from dpo_ray.errors import BudgetSpent, NoTrialCompleted
-from dpo_ray.plan import Plan, check_resources
+from dpo_ray.cluster.sight import Watchtower
+from dpo_ray.errors import BudgetSpent, ChampionRegressed, NoTrialCompleted
+from dpo_ray.plan import Plan, check_resources, room_sentence
 from dpo_ray.search.getting_ready import get_ready
 from dpo_ray.search.going_on import settle
 from dpo_ray.search.inputs import Inputs
@@ -19,6 +20,7 @@ from dpo_ray.search.preparation import Screen, trial_template
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.pruning import remove, superfluous
 from dpo_ray.search.pump import EventPump
+from dpo_ray.search.room import RoomWatch
 from dpo_ray.search.rung_book import rung_book
 from dpo_ray.search.warm_start import learn_once
 from dpo_ray.slots.events import Ended
@@ -39,17 +41,19 @@ def prepare_and_search(
     meanwhile: Callable[[], None] = lambda: None,
     *,
     evaluate: bool = True,
+    open_allowed: bool = False,
 ) -> None:
     """Open the slots, prepare once, run all trials, and send everybody home.
 
     `screen` is told what begins and how far it is; `meanwhile` is called while the slots warm up.
     However it ends, every started trial has its end journaled.
-    `evaluate=False` measures training alone: rungs are passed without metrics.
+    `evaluate=False` measures training alone: rungs are passed without metrics. `open_allowed`: see
+    `ray_session`.
 
     Raises:
         DpoRayError: why the sweep ended early, or that no trial completed.
     """
-    progress = Progress(plan.sweep.budget)
+    progress = Progress(plan.sweep.budget, _room_watch(plan, screen))
     past = fold(read_journal(journal.path))
     meter = Meter(plan.sweep, past, _slots(plan))
     journal.subscribe(meter)
@@ -61,19 +65,24 @@ def prepare_and_search(
         joins = joins_a_cluster(plan.sweep.cluster.address)
         screen.stage("Joining the Ray cluster" if joins else "Starting Ray")
         # Signals twice: Ray takes SIGTERM for itself when it connects.
-        with ray_session(plan.sweep.cluster.address), interruptible(progress, screen.stage):
+        session = ray_session(plan.sweep.cluster.address, open_allowed)
+        with session, interruptible(progress, screen.stage):
+            tower = Watchtower(plan.store) if joins else None
             try:
                 settle(journal, past, rung_book(plan.sweep, plan.trials, past))
                 with (
-                    _open_slots(plan, Path(scratch), journal) as pool,
-                    EventPump(pool.slots, journal, _Ends(progress, journal)) as pump,
+                    _open_slots(plan, Path(scratch), journal, tower) as pool,
+                    _pump(pool, journal, progress) as pump,
                 ):
                     screen.stage(f"Warming {_slots(plan)} slot{'s' * (_slots(plan) > 1)}")
                     # Seconds of imports, of no use before the slots are on their way.
+                    from dpo_ray.search.champion import meet_champion
                     from dpo_ray.search.confirmation import run_confirmation
                     from dpo_ray.search.tuner import SearchParts, run_search
 
                     meanwhile()
+                    if tower is not None:
+                        tower.refuse_blind_nodes()
                     ready = get_ready(inputs, plan.sweep, pool, journal, screen)
                     _same_as_before(plan, journal, past)
                     learn_once(plan, journal)
@@ -91,16 +100,28 @@ def prepare_and_search(
                         template = _template(plan, ready.confirmation)
                         check = replace(screen, check=_both(progress.check, meter))
                         run_confirmation(plan, template, pool, pump, journal, check)
+                        if plan.sweep.champion is not None:
+                            meet_champion(plan, template, pool, journal, check)
             finally:
                 _end_what_is_open(journal)
+                if tower is not None:
+                    tower.close()
     if not _completed(journal):
         raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
-    done = over(fold(read_journal(journal.path)))
+    end = fold(read_journal(journal.path))
+    refuse_regression(end)
+    done = over(end)
     if meter.search_spent and done < plan.trials:
         raise BudgetSpent(
             f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
             f"{plan.trials} trials ran; the same command with a larger budget goes on"
         )
+
+
+def refuse_regression(state: SweepState) -> None:
+    """Raise ChampionRegressed where the confirmed policy is clearly worse than the champion."""
+    if state.champion is not None and state.champion.regressed:
+        raise ChampionRegressed(f"{state.champion.model}: {state.champion.reason}")
 
 
 def _announced(plan: Plan, past: SweepState) -> str:
@@ -146,7 +167,26 @@ def _same_as_before(plan: Plan, journal: Journal, past: SweepState) -> None:
         refuse_other_content(plan.name, trained_on, now.hashes)
 
 
-def _open_slots(plan: Plan, scratch: Path, journal: Journal) -> SlotPool:
+def _room_watch(plan: Plan, screen: Screen) -> RoomWatch | None:
+    """Watch over the slots of a joined cluster: on this machine alone there is always room."""
+    own = plan.sweep.cluster
+    if not joins_a_cluster(own.address):
+        return None
+    return RoomWatch(
+        own.wait_minutes,
+        lambda: room_sentence(plan, cluster_available(own.address)),
+        screen.stage,
+    )
+
+
+def _pump(pool: SlotPool, journal: Journal, progress: Progress) -> EventPump:
+    ends = _Ends(progress, journal)
+    if progress.room is None:
+        return EventPump(pool.slots, journal, ends)
+    return EventPump(pool.slots, journal, ends, progress.room)
+
+
+def _open_slots(plan: Plan, scratch: Path, journal: Journal, tower: Watchtower | None) -> SlotPool:
     # Asked again of Ray itself: where its count is lower than ours, it would wait for ever.
     placement = check_resources(plan, cluster_available(plan.sweep.cluster.address))
     resources = plan.sweep.resources
@@ -156,7 +196,9 @@ def _open_slots(plan: Plan, scratch: Path, journal: Journal) -> SlotPool:
         gpus=placement.gpus_per_worker,
         storage=str(scratch / "train"),
         # A cluster of our own ends with the sweep, and everything on it.
-        disposable=not joins_a_cluster(plan.sweep.cluster.address),
+        disposable=tower is None,
+        custom=resources.custom,
+        sight=None if tower is None else tower.sight,
     )
     patience = 0.0 if shape.disposable else GOING_HOME_S
     pool = SlotPool(plan.name, _slots(plan), shape, patience)

@@ -107,7 +107,7 @@ def _tuner(parts: SearchParts, past: SweepState) -> tune.Tuner:
     first = first_in_turn(plan, past.warm)
     searcher = StudySearch(search, plan.space, objectives, first, past, meter.may_start)
     return tune.Tuner(
-        tune.with_resources(ProxyTrial, {"cpu": CPUS}),
+        tune.with_resources(ProxyTrial, parts.pool.beside_driver({"CPU": CPUS})),
         param_space={
             "template": parts.template,
             "leases": pool.leases_name,

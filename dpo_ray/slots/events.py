@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dpo_ray.training.jobs import Outcome, SftJob, Texts, TrialJob
+from dpo_ray.training.jobs import Job, Outcome, SftJob, Texts, TrialJob
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,21 @@ class SftEnded:
     outcome: Outcome
 
 
-Event = Started | Logged | Wrote | Ended | SftStarted | SftLogged | SftEnded
+@dataclass(frozen=True)
+class Warm:
+    """The slot's workers are there and take jobs."""
+
+
+@dataclass(frozen=True)
+class Cold:
+    """The slot has lost its workers, and takes no job until it is warm again."""
+
+    reason: str
+
+
+Told = Started | Logged | Wrote | Ended | SftStarted | SftLogged | SftEnded
+"""What the journal hears of."""
+Event = Told | Warm | Cold
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class Turn:
 
     Attributes:
         events: how many of the slot's events came before this turn.
+        again: the job, which another slot must go on with: this one has lost its workers.
     """
 
     events: int
@@ -87,3 +102,4 @@ class Turn:
     fraction: float = 0.0
     metrics: dict[str, float] | None = None
     outcome: Outcome | None = None
+    again: Job | None = None

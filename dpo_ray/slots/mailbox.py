@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dpo_ray.data.trial_files import drop_resume
 from dpo_ray.slots.events import (
+    Cold,
     Ended,
     Event,
     Logged,
@@ -20,6 +21,7 @@ from dpo_ray.slots.events import (
     SftStarted,
     Started,
     Turn,
+    Warm,
     Wrote,
 )
 from dpo_ray.slots.overdue import Vitals
@@ -122,6 +124,24 @@ class SlotMailbox:
         seconds = self._clock() - self._began
         await self.finish(job_id, Outcome("FAILED", reason, step=step, seconds=seconds))
 
+    async def cool(self, reason: str) -> None:
+        """The workers are gone, and may come back: another slot goes on with the current job."""
+        self._warm = False
+        await self._publish(Cold(reason))
+        job = self._job
+        if job is None or self._idle:
+            return
+        if isinstance(job, TrialJob):
+            rung, log = self._seen_rung, self._seen_log
+            job = replace(job, resume=True, seen_rung=rung, seen_log=log)
+        step, seconds = max(self._seen_log, self._seen_rung, 0), self._clock() - self._began
+        outcome = Outcome("KILLED", reason, step=step, seconds=seconds)
+        await self.finish(self._job_id, outcome, again=job)
+
+    async def forgive(self) -> None:
+        """The workers left with their node: that was no fault of the job's."""
+        self._attempts = max(0, self._attempts - 1)
+
     async def wait_warm(self) -> None:
         """Return when a worker has asked for its first job, or never will."""
         async with self._changed:
@@ -141,7 +161,7 @@ class SlotMailbox:
     async def break_down(self, reason: str) -> None:
         """The worker group is gone for good: end the current job and refuse later ones."""
         async with self._changed:
-            self._broken = reason
+            self._broken = self._broken or reason
             self._changed.notify_all()
         if not self._idle:
             await self.finish(self._job_id, Outcome("FAILED", reason, fatal="workers"))
@@ -163,6 +183,7 @@ class SlotMailbox:
         async with self._changed:
             if not self._warm:
                 self._warm = True
+                self._events.append(Warm())
                 self._changed.notify_all()
             try:
                 ready = self._changed.wait_for(lambda: self._closed or not self._idle)
@@ -242,8 +263,11 @@ class SlotMailbox:
         """Say between rungs whether the job is to end."""
         return self._verdict if self._hears(job_id) else "cancel"
 
-    async def finish(self, job_id: int, outcome: Outcome) -> None:
-        """Close the current job; what only an interrupted trial needs goes with it."""
+    async def finish(self, job_id: int, outcome: Outcome, again: Job | None = None) -> None:
+        """Close the current job; what only an interrupted trial needs goes with it.
+
+        `again`: what another slot is to go on with.
+        """
         if job_id != self._job_id or self._idle:
             return
         # A job that broke before its first step has a beginning all the same.
@@ -256,7 +280,7 @@ class SlotMailbox:
             await self._publish(SftEnded(outcome))
         async with self._changed:
             self._finished_id = job_id
-            self._turns.put_nowait(Turn(len(self._events), outcome=outcome))
+            self._turns.put_nowait(Turn(len(self._events), outcome=outcome, again=again))
             self._changed.notify_all()
 
     def _hears(self, job_id: int) -> bool:

@@ -2,16 +2,19 @@
 
 import asyncio
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 
+from dpo_ray.cluster.sight import Sight
 from dpo_ray.slots.mailbox import SlotMailbox
 from dpo_ray.slots.members import Member, end_all
 from dpo_ray.slots.overdue import Overdue, overdue
 
 WATCH_S = 0.5
+NODES_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class SlotShape:
     """A folder of Ray Train's own on the node; nothing of a sweep lies there."""
     disposable: bool = False
     """The cluster ends with the pool, so nobody need clean up after a driver that died."""
+    custom: Mapping[str, float] = field(default_factory=dict)
+    """What a worker takes of Ray's custom resources."""
+    sight: Sight | None = None
+    """What every worker's node must see; None: there is one node."""
 
 
 class Slot(SlotMailbox):
@@ -45,6 +52,9 @@ class Slot(SlotMailbox):
 
     async def join(self, rank: int, member: Member) -> None:
         """Note where a rank lives; a restarted group tells it anew."""
+        before = self._members.get(rank)
+        if before is not None and rank == 0 and before.node in await _nodes_gone():
+            await self.forgive()
         self._members[rank] = member
         self._sign = self._clock()
 
@@ -53,12 +63,23 @@ class Slot(SlotMailbox):
         return self._thread.is_alive()
 
     async def _watch_over(self) -> None:
+        looked = self._clock()
         while True:
             await asyncio.sleep(WATCH_S)
+            if not self._shape.disposable and self._clock() - looked > NODES_S:
+                looked = self._clock()
+                await self._look_at_nodes()
             vitals = self.vitals
             found = None if vitals is None else overdue(vitals, self._clock())
             if vitals is not None and found is not None:
                 await self._act(vitals.job_id, found)
+
+    async def _look_at_nodes(self) -> None:
+        """Take no job while a worker's node is gone: it may be long until another has room."""
+        gone = await _nodes_gone() if self._members else set()
+        if any(each.node in gone for each in self._members.values()):
+            self._members = {}
+            await self.cool(f"{self.name}: the node of its workers has left the cluster")
 
     async def _act(self, job_id: int, found: Overdue) -> None:
         if found.act == "leave":
@@ -86,11 +107,12 @@ class Slot(SlotMailbox):
 
         shape = self._shape
         resources = {"CPU": shape.cpus} | ({"GPU": shape.gpus} if shape.gpus else {})
+        resources |= shape.custom
         return WorkerGroupTrainer(
             work_for_slot,
             disposable=shape.disposable,
             backend_config=backend(shape.workers, shape.gpus),
-            train_loop_config={"slot": self._handle, "gpus": shape.gpus},
+            train_loop_config={"slot": self._handle, "gpus": shape.gpus, "sight": shape.sight},
             scaling_config=ScalingConfig(
                 num_workers=shape.workers,
                 use_gpu=shape.gpus > 0,
@@ -103,3 +125,8 @@ class Slot(SlotMailbox):
                 failure_config=FailureConfig(max_failures=-1),
             ),
         )
+
+
+async def _nodes_gone() -> set[str]:
+    nodes = await asyncio.to_thread(ray.nodes)
+    return {each["NodeID"] for each in nodes if not each["Alive"]}

@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 
+from dpo_ray.cluster.sight import blind_node
 from dpo_ray.cluster.verbosity import is_verbose
 from dpo_ray.ranks import Ranks
 from dpo_ray.slots.members import this_process
@@ -60,6 +61,11 @@ def work_for_slot(config: dict[str, Any]) -> None:
     from dpo_ray.training.desk import Desk
     from dpo_ray.training.loop import work
 
+    if config["sight"] is not None and (blind := config["sight"].trouble()):
+        # A node that came late: the others were asked before any work began.
+        reason = blind_node(ray.util.get_node_ip_address(), blind)
+        ray.get(config["slot"].break_down.remote(reason))
+        return
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not is_verbose():
         transformers.logging.set_verbosity_error()

@@ -17,6 +17,10 @@ class Version:
     """Unix seconds at which that sweep was planned."""
     run: str = ""
     source: str = ""
+    name: str = ""
+    """Of that sweep."""
+    weights: str = ""
+    """Content hash of the base model it belongs to; empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,15 @@ def challenges(registered: Registered, version: Version) -> bool:
     """Whether a version becomes the challenger: an older sweep, mirrored again, does not."""
     present = registered.with_alias(CHALLENGER)
     return present is None or version.began >= present.began
+
+
+def coronation(registered: Registered, version: Version, previous: str | None) -> Promotion | None:
+    """Make the version of a sweep that has beaten version `previous` the champion.
+
+    None where the alias has moved meanwhile: what was decided was decided against another.
+    """
+    present = registered.aliases.get(CHAMPION)
+    return Promotion(version.number, present) if present in (previous, version.number) else None
 
 
 def promotion(registered: Registered, sweep: str) -> Promotion | None:

@@ -20,6 +20,7 @@ from dpo_ray.tracking.console_table import bar, progress_line, table
 from dpo_ray.tracking.failures import Failures
 from dpo_ray.tracking.records import (
     AnyRecord,
+    ChampionCompared,
     Confirmed,
     DataChecked,
     Prepared,
@@ -212,5 +213,6 @@ def _stays(record: AnyRecord) -> bool:
         | ReferenceEnded
         | Prepared
         | Confirmed
+        | ChampionCompared
         | SweepEnded,
     )

@@ -8,6 +8,7 @@ from dpo_ray.tracking.progress import progress
 from dpo_ray.tracking.records import (
     AnyRecord,
     CandidateConfirmed,
+    ChampionCompared,
     Confirmed,
     DataChecked,
     Metrics,
@@ -64,6 +65,8 @@ def line(state: SweepState, record: AnyRecord, total: int) -> str | None:
             return again_ended(state, record, numbers(state.row(record.trial).metrics))
         case CandidateConfirmed() | Confirmed():
             return confirm_line(state, record)
+        case ChampionCompared():
+            return f"champion of {record.model}: {record.reason}"
         case TrialEnded():
             return _ended(state, record, total)
         case SweepEnded():

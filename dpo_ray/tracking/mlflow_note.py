@@ -94,7 +94,7 @@ def _verdict(state: SweepState) -> list[str]:
     if best is None:
         return [ended]
     if state.verdict is not None:
-        return [f"**Confirmed:** {redact_text(state.verdict.verdict)}.", ended]
+        return [f"**Confirmed:** {redact_text(state.verdict.verdict)}.", *_champion(state), ended]
     metric, _ = state.objective
     metrics = _at(best, state.ended.step)
     score = with_interval(metrics, metric)
@@ -103,6 +103,12 @@ def _verdict(state: SweepState) -> list[str]:
         f"KL {plain(metrics, 'kl')} nats. Not confirmed on fresh seeds."
     )
     return [found, ended]
+
+
+def _champion(state: SweepState) -> list[str]:
+    if state.champion is None:
+        return []
+    return [f"**Champion of {state.champion.model}:** {redact_text(state.champion.reason)}."]
 
 
 def _at(trial: TrialRow, step: int | None) -> Metrics:

@@ -1,17 +1,28 @@
 """Policies in MLflow's model registry: each call may be made twice."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dpo_ray.tracking.champion import Registered, Version
 
 SWEEP, JOURNAL, BEGAN = "sweep", "dpo_ray.journal", "dpo_ray.began"
+WEIGHTS = "hash.weights"
 _TAG_LENGTH = 5000
 
 
 def model_name(experiment: str) -> str:
     """Return the registered model's name: the experiment's, without what MLflow cannot take."""
     return re.sub(r"[/:'\"`%]", "-", experiment)
+
+
+def registered_name(sweep: Mapping[str, Any], experiment: str) -> str:
+    """Return the name under which a sweep registers: `champion.model`, else the experiment's.
+
+    `sweep` is the section of its plan.
+    """
+    asked = (sweep.get("champion") or {}).get("model")
+    return model_name(experiment) if asked is None else str(asked)
 
 
 class Registry:
@@ -37,6 +48,10 @@ class Registry:
     def tell(self, number: str, description: str, tags: dict[str, str]) -> None:
         """Write what is known of a version."""
         self._client.update_model_version(self.name, number, description=description)
+        self.tag(number, tags)
+
+    def tag(self, number: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
         for key, value in tags.items():
             self._client.set_model_version_tag(self.name, number, key, value[:_TAG_LENGTH])
 
@@ -66,4 +81,6 @@ def _version(found: Any) -> Version:
         began=float(found.tags.get(BEGAN, 0.0)),
         run=found.run_id or "",
         source=found.source,
+        name=found.tags.get(SWEEP, ""),
+        weights=found.tags.get(WEIGHTS, ""),
     )

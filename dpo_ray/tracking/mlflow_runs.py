@@ -11,8 +11,9 @@ from dpo_ray.tracking.mlflow_champion import register
 from dpo_ray.tracking.mlflow_experiment import share_view
 from dpo_ray.tracking.mlflow_links import version_page
 from dpo_ray.tracking.mlflow_note import note
-from dpo_ray.tracking.mlflow_registry import Registry, model_name
+from dpo_ray.tracking.mlflow_registry import Registry, registered_name
 from dpo_ray.tracking.mlflow_texts import (
+    champion_tags,
     end_tags,
     journal_id,
     plan_yaml,
@@ -27,6 +28,7 @@ from dpo_ray.tracking.records import (
     AnyRecord,
     ArtifactWritten,
     CandidateConfirmed,
+    ChampionCompared,
     Confirmed,
     DataChecked,
     PolicyRecommended,
@@ -50,7 +52,8 @@ from dpo_ray.tracking.wording import run_name
 
 Call = Callable[[], None]
 _STATUS = {"COMPLETED": "FINISHED", "STOPPED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"}
-_SWEEP_STATUS = {0: "FINISHED", 130: "KILLED"}
+_SWEEP_STATUS = {0: "FINISHED", 8: "FINISHED", 130: "KILLED"}
+"""A sweep that finds a regression has run to its end."""
 
 
 class SweepRuns:
@@ -65,7 +68,9 @@ class SweepRuns:
         self.experiment = self._writer.experiment
         self._state = state
         self._book = RunBook(self._writer)
-        self._registry = Registry(self._writer.client, model_name(experiment))
+        sweep = state.plan.plan.get("sweep", {}) if state.plan else {}
+        name = registered_name(sweep, experiment)
+        self._registry = Registry(self._writer.client, name)
         self._journal = ""
         self._registered: list[str] = []
         self.view: str | None = None
@@ -119,6 +124,8 @@ class SweepRuns:
                 return self._candidate(record)
             case Confirmed():
                 return [partial(self._book.tag, None, verdict_tags(record)), self._write_note]
+            case ChampionCompared():
+                return [partial(self._book.tag, None, champion_tags(record)), self._write_note]
             case PolicyRecommended():
                 return [partial(self._register, record)]
             case SweepEnded():

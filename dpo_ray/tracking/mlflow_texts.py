@@ -10,7 +10,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from dpo_ray.config.redaction import redact
-from dpo_ray.tracking.records import Confirmed, ReferenceEnded, SweepPlanned, TrialEnded
+from dpo_ray.tracking.records import (
+    ChampionCompared,
+    Confirmed,
+    ReferenceEnded,
+    SweepPlanned,
+    TrialEnded,
+)
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow, trial_name
 
@@ -95,6 +101,17 @@ def verdict_tags(record: Confirmed) -> dict[str, str]:
     """Say what the confirmation found."""
     champion = "none" if record.champion is None else str(record.champion)
     return {"confirm.verdict": record.verdict, "confirm.champion": champion}
+
+
+def champion_tags(record: ChampionCompared) -> dict[str, str]:
+    """Say how the confirmed policy stands beside the champion."""
+    return {
+        "champion.model": record.model,
+        "champion.version": record.version or "none",
+        "champion.promoted": str(record.promoted).lower(),
+        "champion.regressed": str(record.regressed).lower(),
+        "champion.reason": record.reason,
+    }
 
 
 def plan_yaml(state: SweepState) -> str:

@@ -313,6 +313,28 @@ class Confirmed(Record):
     verdict: Reason
 
 
+class ChampionCompared(Record):
+    """The confirmed policy beside the one that is served, on the same prompts and draws."""
+
+    kind: Literal["champion"] = "champion"
+    model: str
+    """Name in the registry."""
+    version: str | None
+    """That carried the alias `champion`; None where none did."""
+    sweep: str = ""
+    """Whose it is; empty for one that people registered."""
+    trial: int
+    """The challenger's, with its step."""
+    step: int
+    metric: str
+    metrics: Metrics = {}
+    """`challenger`, `champion` and `gain`, each with `_low` and `_high`, under `champion/`."""
+    promoted: bool
+    regressed: bool = False
+    """The challenger is clearly worse than the champion."""
+    reason: Reason
+
+
 class PolicyRecommended(Record):
     """What the sweep says to use: a trial's policy after `step`, and where its weights lie."""
 
@@ -355,6 +377,7 @@ AnyRecord = Annotated[
     | ConfirmationPlanned
     | CandidateConfirmed
     | Confirmed
+    | ChampionCompared
     | PolicyRecommended
     | SweepEnded,
     Field(discriminator="kind"),

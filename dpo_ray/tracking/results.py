@@ -61,6 +61,8 @@ def whole_points(state: SweepState, record: SweepEnded) -> list[tuple[Metrics, i
     verdict = state.verdict
     if verdict is not None and verdict.champion is not None:
         points.append((state.confirmed[verdict.champion].metrics, step, record.time))
+    if state.champion is not None:
+        points.append((state.champion.metrics, step, record.time))
     return points
 
 

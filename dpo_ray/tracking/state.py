@@ -12,6 +12,7 @@ from dpo_ray.tracking.records import (
     AnyRecord,
     ArtifactWritten,
     CandidateConfirmed,
+    ChampionCompared,
     ConfirmationPlanned,
     Confirmed,
     DataChecked,
@@ -77,6 +78,8 @@ class SweepState:
     confirmed: dict[int, CandidateConfirmed] = field(default_factory=dict)
     """By candidate."""
     verdict: Confirmed | None = None
+    champion: ChampionCompared | None = None
+    """How the confirmed policy stands beside the one that is served."""
     recommended: PolicyRecommended | None = None
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     ended: SweepEnded | None = None
@@ -191,7 +194,9 @@ class SweepState:
             case CandidateConfirmed():
                 self.confirmed[record.candidate] = record
             case Confirmed():
-                self.verdict = record
+                self.verdict, self.champion = record, None
+            case ChampionCompared():
+                self.champion = record
             case PolicyRecommended():
                 self.recommended = record
             case SweepEnded():

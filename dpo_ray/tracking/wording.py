@@ -26,10 +26,14 @@ def run_name(trial: TrialRow) -> str:
 
     A confirmation's trainings of one configuration differ by their seed, which they show as well.
     """
-    names = sorted(trial.params, key=lambda name: [*_SHORT, name].index(name))
-    shown = [f"{_SHORT.get(name, name)}={number(trial.params[name])}" for name in names]
     seed = [] if trial.confirms is None else [f"seed={trial.seed}"]
-    return " ".join([trial.name, *shown, *seed])
+    return " ".join([trial.name, short(trial.params), *seed]).strip()
+
+
+def short(params: Params) -> str:
+    """`beta=0.132 lr=1.8e-3 r=16`."""
+    names = sorted(params, key=lambda name: [*_SHORT, name].index(name))
+    return " ".join(f"{_SHORT.get(name, name)}={number(params[name])}" for name in names)
 
 
 def configuration(params: Params) -> str:

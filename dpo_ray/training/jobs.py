@@ -139,7 +139,19 @@ class TrialJob:
         )
 
 
-Job = ShardJob | JoinJob | SftJob | TrialJob
+@dataclass(frozen=True)
+class AssessJob:
+    """Evaluate a saved adapter as a trial is evaluated, without training anything.
+
+    `like` says on what and by whom, its `stream` which random numbers the answers are drawn from;
+    its folder takes the tables, as of step 0.
+    """
+
+    like: TrialJob
+    adapter: Path
+
+
+Job = ShardJob | JoinJob | SftJob | TrialJob | AssessJob
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import time
 from dataclasses import replace
 
 from dpo_ray.data.node_copy import on_this_node
+from dpo_ray.training.assessing import assess
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.jobs import (
+    AssessJob,
     Handed,
     Job,
     JoinJob,
@@ -52,3 +54,6 @@ def _do(job: Job, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
             return run_preparation(job, desk)
         case SftJob():
             return run_sft(job, job_id, desk, mailbox)
+        case AssessJob(like=like):
+            near = replace(like, prepared=on_this_node(like.prepared, like.node_cache))
+            return assess(replace(job, like=near), job_id, desk, mailbox)

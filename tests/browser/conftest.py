@@ -42,11 +42,11 @@ class Shown:
         return str(run.info.run_id)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Debian's chromium, driven by playwright; nothing is downloaded.
 
-    Ended with the tests of this folder: as long as playwright is driven, its event loop counts as
+    Ended with each file: as long as playwright is driven, its event loop counts as
     running in this thread, and no other test could call asyncio.run().
     """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

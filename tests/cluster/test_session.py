@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from dpo_ray.cluster.session import refuse_silence
+from dpo_ray.cluster.addresses import refuse_silence
 from dpo_ray.errors import ClusterUnreachable
 
 

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from dpo_ray.cli import app
 from dpo_ray.commands import findings
-from dpo_ray.commands.examining import ray_cluster, store_disk, tracking
+from dpo_ray.commands.examining import asks_for_a_token, ray_cluster, store_disk, tracking
 from dpo_ray.commands.findings import Finding, exit_code
+from tests.cluster.stub import JobsStub
 from tests.conftest import ROOT
 
 OK, BAD = Finding("ok", "a", "b"), Finding("fail", "a", "b")
@@ -129,3 +130,16 @@ def test_a_wrong_sweep_file_is_refused_like_a_sweeps(tmp_path):
     done = doctor("--sweep", str(path))
     assert done.exit_code == 2
     assert "did you mean source?" in done.stderr
+
+
+def test_a_jobs_api_that_asks_nobody_for_a_token_fails_where_others_reach_it():
+    assert findings.jobs_api("http://head:8265", is_open=False, alone=False).state == "ok"
+    assert findings.jobs_api("http://head:8265", is_open=True, alone=False).state == "fail"
+    assert findings.jobs_api("http://127.0.0.1:8265", is_open=True, alone=True).state == "warn"
+
+
+@pytest.mark.parametrize(("token", "found"), [(None, "without a token"), ("known", "asks for its")])
+def test_a_jobs_api_is_asked_without_a_token(token, found):
+    with JobsStub(token=token) as stub:
+        (finding,) = asks_for_a_token(stub.address)
+    assert found in finding.found

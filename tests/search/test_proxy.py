@@ -49,6 +49,9 @@ class Slot:
     def wait_idle(self):
         return None
 
+    def wait_warm(self):
+        return None
+
     def jobs(self):
         return self._jobs
 

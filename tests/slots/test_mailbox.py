@@ -1,6 +1,7 @@
 """The mailbox's protocol, in one event loop, without Ray."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,16 @@ from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
-from dpo_ray.slots.events import Ended, Logged, SftEnded, SftLogged, SftStarted, Started
+from dpo_ray.slots.events import (
+    Cold,
+    Ended,
+    Logged,
+    SftEnded,
+    SftLogged,
+    SftStarted,
+    Started,
+    Warm,
+)
 from dpo_ray.slots.mailbox import ATTEMPTS, SlotMailbox
 from dpo_ray.training.jobs import JoinJob, ModelSpec, Outcome, Preparation, SftJob, Texts, TrialJob
 
@@ -140,7 +150,7 @@ def test_what_a_restarted_group_reports_again_is_not_passed_on_twice():
         await box.finish(job_id, DONE)
         return await box.events(0, 0.1)
 
-    assert [type(event) for event in run(conversation)] == [Started, Logged, Ended]
+    assert [type(event) for event in run(conversation)] == [Warm, Started, Logged, Ended]
 
 
 def test_a_trial_that_breaks_before_its_first_step_has_a_beginning():
@@ -165,6 +175,7 @@ def test_a_fine_tuning_tells_of_itself_in_events_of_its_own():
         return await box.events(0, 0.1)
 
     assert run(conversation) == [
+        Warm(),
         SftStarted(SFT, "slot", 60, Texts(used=158, cut=2, left_out=1)),
         SftLogged(1, {"train/loss": 3.2}),
         SftEnded(DONE),
@@ -182,7 +193,7 @@ def test_a_fine_tuning_that_breaks_before_its_first_step_has_a_beginning():
     assert ended.outcome.reason == "no memory"
 
 
-def test_a_job_of_the_preparation_has_no_events():
+def test_a_job_of_the_preparation_has_no_events_of_its_own():
     async def conversation(box):
         job_id = await box.start(JOIN)
         await box.next_job(0)
@@ -190,7 +201,7 @@ def test_a_job_of_the_preparation_has_no_events():
         return await box.events(0, 0.0), await box.next_turn()
 
     events, turn = run(conversation)
-    assert events == []
+    assert events == [Warm()]
     assert turn.outcome == DONE
 
 
@@ -229,3 +240,50 @@ def test_a_closed_slot_sends_its_workers_home_after_the_job():
 
     working, home = run(conversation)
     assert (working.closed, home.closed) == (False, True)
+
+
+def test_a_slot_that_loses_its_workers_hands_its_trial_on_and_is_warm_no_more():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.next_job(0)
+        await box.started(job_id, 60)
+        await box.log(job_id, 10, {"train/loss": 0.5})
+        report = asyncio.create_task(box.report(job_id, 15, 0.25, {"eval/kl": 1.0}))
+        await box.next_turn()
+        await box.decide(job_id, "continue")
+        await report
+        await box.cool("its node left")
+        turn = await box.next_turn()
+        warming = asyncio.create_task(box.wait_warm())
+        await asyncio.sleep(0)
+        was_cold = not warming.done()
+        await asyncio.gather(box.start(JOB), warming, box.next_job(0))
+        return turn, was_cold, await box.poll(job_id), await box.events(0, 0.0)
+
+    turn, was_cold, late, events = run(conversation)
+    outcome = turn.outcome
+    assert (outcome.state, outcome.reason, outcome.step) == ("KILLED", "its node left", 15)
+    assert turn.again == replace(JOB, resume=True, seen_rung=15, seen_log=10)
+    assert was_cold
+    assert late == "cancel"  # whoever still worked on it is not heard
+    kinds = [type(each) for each in events]
+    assert kinds[:6] == [Warm, Started, Logged, Cold, Ended, Warm]
+
+
+def test_a_slot_without_a_job_only_cools_down():
+    async def conversation(box):
+        await box.cool("its node left")
+        return await box.events(0, 0.0)
+
+    assert run(conversation) == [Cold("its node left")]
+
+
+def test_workers_that_left_with_their_node_do_not_count_as_a_death():
+    async def conversation(box):
+        await box.start(JOB)
+        for _ in range(ATTEMPTS + 2):
+            await box.next_job(0)
+            await box.forgive()
+        return await box.events(0, 0.0)
+
+    assert run(conversation) == [Warm()]

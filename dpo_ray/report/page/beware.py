@@ -10,6 +10,8 @@ from dpo_ray.report.verdict import verdict
 from dpo_ray.tracking.state import SweepState
 
 LONGEST = 160
+WHOLE = (0, 8)
+"""Exit codes of a plan that was done to its end: a regression is a finding."""
 
 
 def beware(material: Material) -> Room:
@@ -39,7 +41,7 @@ def _failures(state: SweepState) -> list[str]:
 
 
 def _early_end(state: SweepState) -> list[str]:
-    if state.ended is None or state.ended.exit_code == 0:
+    if state.ended is None or state.ended.exit_code in WHOLE:
         return []
     rest = state.trials_asked - sum(row.status != "RUNNING" for row in state.trials.values())
     left = f" {rest} trials of the plan were not run." if rest > 0 else ""

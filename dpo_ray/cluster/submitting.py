@@ -1,0 +1,238 @@
+"""A sweep as a job on a cluster: the documented command, run on the head, followed from here."""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from dpo_ray.cluster.addresses import cluster_address, takes_jobs
+from dpo_ray.cluster.following import LogLines, Patience, follow
+from dpo_ray.cluster.jobs import COMMAND, SWEEP, Job, JobsApi
+from dpo_ray.cluster.packing import refuse_too_much
+from dpo_ray.cluster.token import refuse_open
+from dpo_ray.config.redaction import redact_command
+from dpo_ray.errors import ClusterUnreachable, ConfigError, DpoRayError, Interrupted, SweepLocked
+from dpo_ray.output import AGAIN, PIPED, RESULT_MARK, Voice, give_json, say
+from dpo_ray.plan import Plan, check_resources
+
+STOPPING = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
+"""A job that is stopped ends as by Ctrl-C and can go on."""
+MARK = "result| "
+NOT_FOUND = 127
+"""A shell's exit code where there is no such program."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What was typed, as far as the job's own command repeats it."""
+
+    space: Path
+    sweep_file: Path
+    overrides: Sequence[str] = ()
+    trials: str | None = None
+    verbose: bool = False
+    open_allowed: bool = False
+
+
+def is_submitted(plan: Plan, asked: bool) -> bool:
+    """Whether a sweep becomes a job: its cluster takes jobs alone, or --submit says so.
+
+    Raises:
+        ConfigError: --submit, and the cluster takes none.
+    """
+    address = cluster_address(plan.sweep.cluster.address)
+    if asked and not takes_jobs(address):
+        raise ConfigError(
+            f"{plan.sweep_path}: cluster.address: --submit needs the head's Jobs address, as in "
+            f"http://head:8265, got {address or 'nothing'}"
+        )
+    return takes_jobs(address)
+
+
+def submit_sweep(plan: Plan, typed: Typed, voice: Voice) -> int:
+    """Run a sweep as a job, or follow the one that runs already; return the driver's exit code.
+
+    Raises:
+        DpoRayError: it was not submitted, or could not be followed to its end.
+    """
+    address = str(cluster_address(plan.sweep.cluster.address))
+    command = entrypoint(plan, typed, Path.cwd(), voice.as_json)
+    refuse_open(address, typed.open_allowed)
+    api = JobsApi(address)
+    check_resources(plan, api.available())
+    job_id = _running(api, plan, command)
+    if job_id is None:
+        job_id = _submit(api, plan, command, voice)
+    else:
+        say(voice.messages, f"{job_id} runs already: following it.")
+    return _to_its_end(api, job_id, plan, voice)
+
+
+def entrypoint(plan: Plan, typed: Typed, here: Path, as_json: bool = False) -> str:
+    """Return the job's command: the documented one, that joins the cluster it runs on.
+
+    Raises:
+        ConfigError: it names a file outside `here`, or holds a secret, which all would see.
+    """
+    settings = [*typed.overrides, "cluster.address=null"]
+    words = [
+        *("-m", "dpo_ray.sweep", _sent(typed.space, here)),
+        *("--sweep", _sent(typed.sweep_file, here)),
+        *("--store", str(plan.store), "--name", plan.name),
+        *(part for each in settings for part in ("--set", each)),
+        *(("--trials", typed.trials) if typed.trials else ()),
+        *(["--json"] if as_json else []),
+        *(["--verbose"] if typed.verbose else []),
+        *(["--allow-insecure-cluster"] if typed.open_allowed else []),
+    ]
+    for shown, word in zip(redact_command(words), words, strict=True):
+        if shown != word:
+            raise ConfigError(
+                f"--set {shown}: a job's command and environment are seen by whoever sees the "
+                "cluster, so no secret may stand there; set it in the environment of the "
+                "cluster's nodes"
+            )
+    return f"{plan.sweep.cluster.python} {shlex.join(words)}"
+
+
+def exit_code(job: Job) -> int:
+    """Return the driver's exit code: 130 of a job that was stopped, 7 of one that never began."""
+    if job.status == "STOPPED":
+        return Interrupted.exit_code
+    if job.exit_code is None:
+        return 0 if job.status == "SUCCEEDED" else ClusterUnreachable.exit_code
+    return 128 - job.exit_code if job.exit_code < 0 else job.exit_code
+
+
+def _sent(path: Path, here: Path) -> str:
+    """Return a path as the job finds it: below its copy of `here`, or where every node has it."""
+    whole = Path(os.path.normpath(path.absolute()))
+    if whole.is_relative_to(here):
+        return str(whole.relative_to(here))
+    if path.is_absolute():
+        return str(path)
+    raise ConfigError(
+        f"{path}: lies outside {here}, which is what goes to the cluster; start from a folder "
+        "above it, or name it by its whole path if the cluster's head has it there, too"
+    )
+
+
+def _running(api: JobsApi, plan: Plan, command: str) -> str | None:
+    """Return the job that runs this very command, if one does.
+
+    Raises:
+        SweepLocked: one runs the same sweep otherwise.
+    """
+    for job in api.jobs():
+        told = job.metadata or {}
+        if job.has_ended or told.get(SWEEP) != str(plan.folder):
+            continue
+        if told.get(COMMAND) == command:
+            return job.id
+        raise SweepLocked(
+            f"{job.id} runs the sweep {plan.name} already, asked for otherwise: "
+            f"{told.get(COMMAND)}; wait for its end, or {_stop(api, job.id)}"
+        )
+    return None
+
+
+def _submit(api: JobsApi, plan: Plan, command: str, voice: Voice) -> str:
+    here = Path.cwd()
+    size = refuse_too_much(here)
+    job_id = f"{plan.name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    environment = STOPPING | {
+        RESULT_MARK: MARK,
+        AGAIN: voice.again,
+        "COLUMNS": str(voice.messages.width if voice.messages.is_terminal else PIPED),
+    }
+    metadata = {SWEEP: str(plan.folder), COMMAND: command}
+    api.submit(job_id, command, here, environment, metadata)
+    say(
+        voice.messages,
+        f"Submitted to {api.address} as {job_id}, with {size / 2**20:.1f} MB of {here}. "
+        "Ctrl-C leaves it running.",
+    )
+    return job_id
+
+
+def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice) -> int:
+    lines = LogLines(
+        MARK, lambda text: say(voice.results, text), lambda text: say(voice.messages, text)
+    )
+    try:
+        with _interruptible():
+            job = follow(api, job_id, lines, _patience(plan))
+    except (KeyboardInterrupt, ClusterUnreachable) as error:
+        left = error if isinstance(error, DpoRayError) else Interrupted(f"{job_id} is left running")
+        if voice.as_json:
+            facts = {"name": plan.name, "exit_code": left.exit_code, "reason": str(left)}
+            give_json({**facts, "job": job_id, "address": api.address})
+        say(voice.messages, _what_now(api, job_id, voice))
+        raise left from None
+    told = _how_it_ended(job, list(lines.last), plan)
+    if told:
+        say(voice.messages, told)
+    if job.status == "STOPPED":
+        say(voice.messages, f"To go on with it: {voice.again}")
+    return exit_code(job)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have SIGTERM leave the job running, as Ctrl-C does."""
+
+    def leave(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _patience(plan: Plan) -> Patience:
+    budget, cluster = plan.sweep.budget, plan.sweep.cluster
+    silent = 60 * cluster.silent_minutes
+    if budget.hours is None:
+        return Patience(silent)
+    own = 3600 * budget.hours + 60 * (budget.grace_minutes + cluster.margin_minutes)
+    return Patience(silent, own + 60 * (cluster.wait_minutes or 0.0))
+
+
+def _what_now(api: JobsApi, job_id: str, voice: Voice) -> str:
+    return (
+        f"To follow it again: {voice.again}\n"
+        f"To stop it, saved:  {_stop(api, job_id)}\n"
+        "After that the first command goes on with it."
+    )
+
+
+def _stop(api: JobsApi, job_id: str) -> str:
+    own = Path(sys.executable).with_name("ray")
+    ray = str(own) if shutil.which("ray") is None and own.is_file() else "ray"
+    return f"RAY_AUTH_MODE=token {ray} job stop {job_id} --address {api.address}"
+
+
+def _how_it_ended(job: Job, last: Sequence[str], plan: Plan) -> str:
+    """Say what the driver could not: that it was stopped, killed, or never began."""
+    python = plan.sweep.cluster.python
+    if job.status == "STOPPED":
+        return f"{job.id} was stopped."
+    if job.exit_code == NOT_FOUND or any("No module named" in e and "dpo_ray" in e for e in last):
+        return (
+            f"Error: cluster.python: {python} on the cluster's head does not find dpo-ray; install "
+            "it there, or say where it is, as in --set cluster.python=/opt/venv/bin/python"
+        )
+    if job.status == "FAILED" and job.exit_code is None:
+        return f"Error: {job.id} never began: {job.message.strip() or 'Ray does not say why'}"
+    if job.exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return f"Error: the driver of {job.id} was killed; memory of the head may have run out"
+    return ""

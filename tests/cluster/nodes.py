@@ -1,0 +1,114 @@
+"""A Ray cluster of two nodes on this machine, by `ray start`, with ports and a token of its own."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import requests
+
+RAY = str(Path(sys.executable).with_name("ray"))
+UP_S = 60.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Node:
+    """One `ray start --block`; everything it has started ends with it."""
+
+    def __init__(self, options: list[str], environment: dict[str, str], log: Path) -> None:
+        ports = ("--dashboard-agent-listen-port", "--dashboard-agent-grpc-port")
+        ports += ("--metrics-export-port", "--runtime-env-agent-port")
+        own = [f"{name}={free_port()}" for name in ports]
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [RAY, "start", "--block", "--node-ip-address=127.0.0.1", *own, *options],
+                env=environment,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    def raylet(self) -> psutil.Process:
+        """The process that is the node."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return next(each for each in children if each.name() == "raylet")
+
+    def end(self) -> None:
+        """End it and all it has started, by their ids."""
+        family = [psutil.Process(self.process.pid)] if self.process.poll() is None else []
+        family += [each for parent in family for each in parent.children(recursive=True)]
+        self.process.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=15)
+        for each in alive:
+            each.kill()
+        self.process.wait()
+
+
+class TwoNodes:
+    """Head and worker; each has room for one slot of the shipped sweep."""
+
+    def __init__(self, folder: Path, cpus: float = 1) -> None:
+        self.folder, self.cpus = folder, cpus
+        self.token = folder / "auth_token"
+        self.token.write_text(secrets.token_hex(32))
+        self.token.chmod(0o600)
+        self.gcs, self.page = free_port(), free_port()
+        self.address = f"http://127.0.0.1:{self.page}"
+        self.environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        self.environment.pop("RAY_ADDRESS", None)
+        head = ["--head", f"--port={self.gcs}", f"--dashboard-port={self.page}"]
+        head += [
+            "--dashboard-host=127.0.0.1",
+            f"--num-cpus={cpus}",
+            f"--ray-client-server-port={free_port()}",
+        ]
+        head += [f"--temp-dir={folder / 'ray'}", "--disable-usage-stats"]
+        self.nodes = [Node(head, self.environment, folder / "head.log")]
+        self._wait(1)
+        self.add()
+
+    def add(self) -> None:
+        """Start one more worker node."""
+        options = [f"--address=127.0.0.1:{self.gcs}", f"--num-cpus={self.cpus}"]
+        # Nodes of one machine would else unpack, and remove, the job's folder in one place.
+        options += [f"--temp-dir={self.folder / f'n{len(self.nodes)}'}"]
+        self.nodes.append(Node(options, self.environment, self.folder / "worker.log"))
+        self._wait(2)
+
+    def end(self) -> None:
+        for node in reversed(self.nodes):
+            node.end()
+
+    def alive(self) -> int:
+        """How many nodes the head counts."""
+        headers = {"Authorization": f"Bearer {self.token.read_text()}"}
+        try:
+            found = requests.get(f"{self.address}/api/v0/nodes", headers=headers, timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return 0
+        nodes = ((found.get("data") or {}).get("result") or {}).get("result") or []
+        return sum(each["state"] == "ALIVE" for each in nodes)
+
+    def _wait(self, nodes: int) -> None:
+        deadline = time.monotonic() + UP_S
+        while self.alive() < nodes:
+            ends = [each.process.poll() for each in self.nodes]
+            log = self.folder / ("head.log" if nodes == 1 else "worker.log")
+            assert ends == [None] * len(ends), log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.3)
