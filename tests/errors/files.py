@@ -25,10 +25,13 @@ SWEEPS = {
     "several mistakes at once": "search: {trials: 0}\ntraining: {beta: -1}\n",
     "a base file that is none": "extends: 5\n",
     "a base file that is not there": "extends: nosuch.yaml\n",
+    "a base file whose name no file can have": 'extends: "s\\0.yaml"\n',
     "a base file that extends another": "extends: sweeps/nightly.yaml\n",
     "all prompts kept from training": "data: {validation: 0.5, test: 0.5}\n",
     "rungs that do not end with 1": "evaluation: {at: [0.5]}\n",
-    "a judge named like a group of metrics": "evaluation: {further_judges: {rewards: {type: reward}}}\n",
+    "a judge named like a group of metrics": (
+        "evaluation: {further_judges: {rewards: {type: reward}}}\n"
+    ),
     "a judge's own code without a commit": (
         "evaluation: {judge: {type: reward_model, model: org/m, trust_remote_code: true}}\n"
     ),
@@ -87,8 +90,8 @@ SWEEPS = {
     "a first trial outside its range": "search: {try_first: [{beta: 9.0}]}\n",
     "a source that nobody can read": "data: {source: pairs.docx}\n",
     "a split of a source that has none": "data: {source: pairs.jsonl, split: test}\n",
-    "more workers than there are CPUs": "resources: {workers: 8}\n",
-    "more GPUs than there are": "resources: {gpus_per_worker: 1}\n",
+    "more workers than there are CPUs": "resources: {workers: 512}\ntraining: {batch_size: 512}\n",
+    "more GPUs than there are": "resources: {gpus_per_worker: 64}\n",
 }  # fmt: skip
 
 SPACES = {
@@ -167,17 +170,12 @@ def _(place) -> Said:
     return dry_run("--sweep", "sweeps")
 
 
-@FILES.when("a sweep file whose name no file can have")
-def _(place) -> Said:
-    return dry_run("--sweep", "s\0.yaml")
-
-
 @FILES.when("a name that leads elsewhere")
 def _(place) -> Said:
     return dry_run("--name", "../elsewhere")
 
 
-@FILES.when("a search whose sampler is no grid's friend")
+@FILES.when("a sampler that cannot search branches")
 def _(place) -> Said:
     return dry_run("--set", "search.sampler=gp", space="search_spaces/losses.yaml")
 
