@@ -81,6 +81,11 @@ def _(place) -> object:
     return None
 
 
+@ENDS.when("a cluster that has lost the room for a slot")
+def _(place) -> object:
+    return ended(roomless="no room for slot-1 for 10 minutes (cluster.wait_minutes)")
+
+
 @ENDS.when("too many failed trials")
 def _(place) -> object:
     return ended(failures=("out of memory", "out of memory"))
