@@ -14,12 +14,13 @@ from tests.errors.judging import JUDGES
 from tests.errors.models import MODELS
 from tests.errors.running import ENDS
 from tests.errors.sites import BELOW, TREE, sites
+from tests.errors.trials import TRIALS
 from tests.errors.verbs import VERBS
 from tests.sweeping import ROOT
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden.md"
-CHAPTERS = [FILES, SCHEDULE, DATA, MODELS, JUDGES, VERBS, ENDS, CLUSTER]
+CHAPTERS = [FILES, SCHEDULE, DATA, MODELS, JUDGES, VERBS, ENDS, CLUSTER, TRIALS]
 
 
 @pytest.fixture(scope="module")

@@ -153,12 +153,16 @@ def look_around(night: Night, sweep: psutil.Process) -> None:
     (gcs,) = night.listening["gcs_server"]
     for name in ("home", "stranger"):
         (night.place / name).mkdir(exist_ok=True)
-        night.guests[name] = subprocess.Popen(
-            [sys.executable, "-c", PROBE, f"127.0.0.1:{gcs[1]}"],
-            env=night.environment() | {"HOME": str(night.place / name)},
-            stdout=night.said(f"{name}.out").open("wb"),
-            stderr=night.said(f"{name}.err").open("wb"),
-        )
+        with (
+            night.said(f"{name}.out").open("wb") as out,
+            night.said(f"{name}.err").open("wb") as err,
+        ):
+            night.guests[name] = subprocess.Popen(
+                [sys.executable, "-c", PROBE, f"127.0.0.1:{gcs[1]}"],
+                env=night.environment() | {"HOME": str(night.place / name)},
+                stdout=out,
+                stderr=err,
+            )
 
 
 def knock(port: int, header: "dict[str, str] | None" = None) -> "requests.Response | None":
