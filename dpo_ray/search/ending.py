@@ -10,6 +10,7 @@ from dpo_ray.errors import (
     Interrupted,
     JudgingFailed,
     ReferenceMismatch,
+    StoreUnwritable,
     TooManyFailures,
 )
 from dpo_ray.training.jobs import Fatal, Outcome
@@ -19,6 +20,7 @@ FATAL: dict[Fatal, type[DpoRayError]] = {
     "workers": ClusterUnreachable,
     "data": DataError,
     "judges": JudgingFailed,
+    "store": StoreUnwritable,
 }
 
 
