@@ -4,12 +4,14 @@ from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
+import ray
 from ray._private.authentication import authentication_utils
 
 from dpo_ray.cluster import following, submitting, token
 from dpo_ray.cluster.following import LogLines, Patience, follow
 from dpo_ray.cluster.jobs import Job, JobsApi
 from dpo_ray.cluster.packing import refuse_too_much
+from dpo_ray.cluster.session import ray_session
 from dpo_ray.cluster.sight import blind_node
 from dpo_ray.cluster.submitting import Typed, entrypoint
 from dpo_ray.errors import ClusterUnreachable, ConfigError
@@ -232,3 +234,21 @@ def _(place) -> object:
 @CLUSTER.when("a champion without a card")
 def _(place) -> object:
     return _card(place.folder)
+
+
+@CLUSTER.when("a Ray that does not start here")
+def _(place) -> object:
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError("The current node timed out during startup.")
+
+    place.patch.setenv("HOME", str(place.folder))
+    place.patch.setattr(ray, "init", refused)
+    with ray_session(None):
+        return None
+
+
+@CLUSTER.when("a Python on the head that has no dpo-ray")
+def _(place) -> object:
+    job = Job("night-1", "FAILED", exit_code=1)
+    last = ["python: No module named dpo_ray"]
+    return submitting._refuse_other_python(job, last, plan(place, HEAD))
