@@ -147,8 +147,10 @@ def page(chapters: Sequence[tuple[str, list[tuple[str, Said]]]]) -> str:
     for name, entries in chapters:
         lines += ["", f"## {name}"]
         for title, said in entries:
-            typed = f"`{said.typed}`, " if said.typed else ""
-            lines += ["", f"**{title}** ({typed}exit code {said.code})", "", "```text"]
+            ways = [f"`{said.typed}`"] * bool(said.typed)
+            ways += [f"exit code {said.code}"] * (said.code > 0)
+            how = f" ({', '.join(ways)})" if ways else ""
+            lines += ["", f"**{title}**{how}", "", "```text"]
             lines += [*said.text.split("\n"), "```"]
     return "\n".join(lines) + "\n"
 

@@ -88,6 +88,13 @@ SWEEPS = {
     ),
     "a penalty-free objective that measures beta": "objective: {metric: rewards/margins}\n",
     "a first trial outside its range": "search: {try_first: [{beta: 9.0}]}\n",
+    "a first trial given twice": "search: {try_first: [{beta: 0.2}, {beta: 0.2}]}\n",
+    "a first trial of what is not searched": "search: {try_first: [{warmup: 0.2}]}\n",
+    "a number in quotes": "training: {beta: '0.3'}\n",
+    "a number that is none": "training: {beta: .nan}\n",
+    "text for a whole number": "training: {lora_rank: many}\n",
+    "a word that is none of those allowed": "training: {loss_type: sigmod}\n",
+    "nothing where there must be something": "training:\n",
     "a source that nobody can read": "data: {source: pairs.docx}\n",
     "a split of a source that has none": "data: {source: pairs.jsonl, split: test}\n",
     "more workers than there are CPUs": "resources: {workers: 512}\ntraining: {batch_size: 512}\n",
@@ -95,6 +102,17 @@ SWEEPS = {
 }  # fmt: skip
 
 SPACES = {
+    "a range relative to 0": "weight_decay: {type: float, low: 0.5, high: 2, relative: true}",
+    "epochs where the steps are fixed": "epochs: {type: int, low: 1, high: 3}",
+    "a range for what is one of a few words": "loss_type: {type: float, low: 0, high: 1}",
+    "a tie that gives no whole numbers": (
+        "lora_rank: {type: int, low: 2, high: 8}\n"
+        "  lora_alpha: {type: tied, to: lora_rank, times: 0.5}"
+    ),
+    "a control trial that breaks a tie": (
+        "lora_rank: {type: int, low: 2, high: 8}\n"
+        "  lora_alpha: {type: tied, to: lora_rank, times: 5}"
+    ),
     "a step on a logarithmic scale": "beta: {type: float, low: 0.1, high: 1, log: true, step: 0.1}",
     "a whole-number step on a logarithmic scale": (
         "lora_rank: {type: int, low: 2, high: 8, log: true, step: 2}"

@@ -1,6 +1,7 @@
 """Situations: how a sweep ends, and what may not go on."""
 
 import os
+import resource
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +23,8 @@ from dpo_ray.search.progress import Progress
 from dpo_ray.search.warm_start import refuse_unteachable
 from dpo_ray.stages import _say_finished
 from dpo_ray.tracking.earlier import refuse_changes, refuse_other_content
-from dpo_ray.tracking.journal import read_journal
+from dpo_ray.tracking.journal import Journal, read_journal
+from dpo_ray.tracking.records import SweepEnded
 from dpo_ray.tracking.state import SweepState, fold
 from dpo_ray.training.jobs import Outcome
 from tests.errors.book import Chapter, Place
@@ -79,6 +81,11 @@ def _(place) -> object:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
     return None
+
+
+@ENDS.when("a cluster that has lost the room for a slot")
+def _(place) -> object:
+    return ended(roomless="no room for slot-1 for 10 minutes (cluster.wait_minutes)")
 
 
 @ENDS.when("too many failed trials")
@@ -144,3 +151,15 @@ def _(place) -> object:
 def _(place) -> object:
     meter = SimpleNamespace(all_is_over=lambda: True, sentence=lambda: "1.0 of 1.0 hours")
     return running._both(lambda: None, meter)()
+
+
+@ENDS.when("a disk that takes no more of the journal")
+def _(place) -> object:
+    journal = Journal.create(place.folder / "journal.jsonl")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        return journal.append(SweepEnded(exit_code=0, reason="done"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        journal.close()
