@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: sweep test check lint bench gpu long fuzz audit clean
+.PHONY: sweep test check lint bench gpu long faults chaos soak fuzz audit clean
 
 sweep: $(READY)
 	$(BIN)/python -m dpo_ray.sweep search_spaces/beta.yaml
@@ -20,9 +20,21 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# Tests of many minutes: a driver killed at every moment.
+# Tests of many minutes, but for the faults.
 long: $(READY)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m "long and not injects"
+
+# Every fault a sweep must survive, injected for real, and a table of them; `make test` runs half.
+faults: $(READY)
+	$(BIN)/python -m pytest -m "injects" tests/faults
+
+# A sweep of 40 trials under random kills for 20 minutes.
+chaos: $(READY)
+	$(BIN)/python -m tests.faults.chaos
+
+# 500 trials in one slot: memory, open files and Ray's objects must stay flat.
+soak: $(READY)
+	$(BIN)/python -m tests.faults.soak
 
 # Ten thousand made and mutated files for each reader; `make test` tries a few hundred.
 fuzz: $(READY)

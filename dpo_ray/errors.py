@@ -17,6 +17,7 @@ DpoRayError                      1
 ├── TrackingUnreachable          7   the MLflow server does not answer
 ├── ClusterUnreachable           7   the Ray cluster does not answer
 ├── ChampionRegressed            8   what was found is clearly worse than what is served
+├── StoreUnwritable              9   the store's disk is full, or takes nothing for another reason
 └── Interrupted                130   Ctrl-C or SIGTERM
 """
 
@@ -123,6 +124,12 @@ class ChampionRegressed(DpoRayError):
     """The confirmed policy is clearly worse than the champion on the same prompts."""
 
     exit_code = 8
+
+
+class StoreUnwritable(DpoRayError):
+    """What a sweep must keep cannot be written; what it has kept is whole, and goes on later."""
+
+    exit_code = 9
 
 
 class Interrupted(DpoRayError):

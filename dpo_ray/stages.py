@@ -17,6 +17,7 @@ from dpo_ray.errors import (
     DpoRayError,
     Interrupted,
     NoTrialCompleted,
+    StoreUnwritable,
 )
 from dpo_ray.output import Voice, give_json, say
 from dpo_ray.plan import Plan
@@ -34,7 +35,7 @@ from dpo_ray.tracking.earlier import (
     refuse_changes,
     refuse_other_content,
 )
-from dpo_ray.tracking.journal import Journal
+from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror, reachable
 from dpo_ray.tracking.mlflow_server import default_uri
 from dpo_ray.tracking.project_commit import project_commit
@@ -48,6 +49,8 @@ LIBRARIES = (
 PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"]}
 """Entry points by the name of their file."""
 MIRROR_S = 120.0
+FULL_S = 10.0
+"""Where the store is full, MLflow's database beside it is, too."""
 
 
 def run_sweep(plan: Plan, inputs: Inputs, voice: Voice, open_allowed: bool = False) -> None:
@@ -101,16 +104,20 @@ def _run(
         from dpo_ray.report.closing import close_journal  # figures: of no use before the end
 
         mirror.start()
-        state = close_journal(journal, plan.folder, problem)
+        try:
+            state = close_journal(journal, plan.folder, problem)
+        except StoreUnwritable as error:
+            problem, state = problem or error, fold(read_journal(journal.path))
         if problem is None or isinstance(problem, ChampionRegressed):
             for folder in losers(state):
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
-        mirrored = mirror.close(MIRROR_S)
+        full = isinstance(problem, StoreUnwritable)
+        mirrored = mirror.close(FULL_S if full else MIRROR_S)
     _show(state, plan, voice, mirror.view)
     if not mirrored:
         say(voice.messages, _what_is_missing(mirror, plan))
-    if isinstance(problem, Interrupted | BudgetSpent):
+    if isinstance(problem, Interrupted | BudgetSpent | StoreUnwritable):
         say(voice.messages, f"To go on with it: {voice.again}")
     if problem is not None:
         _show_cause(problem, plan, voice)

@@ -60,7 +60,8 @@ Examples:
 \b
 Exit codes: 0 done; 2 bad configuration or data; 3 no trial completed; 4 too many
 failures; 5 budget spent before the search was done; 6 locked by a live sweep; 7 tracking
-or cluster unreachable; 8 clearly worse than the champion; 130 interrupted.
+or cluster unreachable; 8 clearly worse than the champion; 9 disk full, or the store cannot be
+written; 130 interrupted.
 """
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

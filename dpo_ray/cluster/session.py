@@ -66,6 +66,8 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
 
     try:
         ray.init(**ray_logging(), **_connection(address))
+        # A worker's death is told in the journal, in our words; Ray's would fill the screen.
+        ray._private.worker._worker_logs_enabled = is_verbose()
     except ray.exceptions.AuthenticationError as error:
         raise no_entry(str(address), _first_line(error)) from error
     except (ConnectionError, RuntimeError) as error:

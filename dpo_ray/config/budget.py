@@ -23,6 +23,8 @@ class BudgetConfig(BaseModel):
     """Failed trials that end the sweep; those that evaluation.limits failed do not count."""
     failures_in_a_row: Annotated[int, Field(ge=1)] | None = None
     """As many one after another end it, too; not set: only their number counts."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 1
+    """So often a trial whose workers died goes on from its last checkpoint; then it has failed."""
     trial_minutes: Annotated[float, Field(gt=0)] | None = None
     """A trial that takes longer fails as a timeout."""
     silent_minutes: Annotated[float, Field(gt=0)] = 30.0

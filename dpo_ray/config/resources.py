@@ -33,7 +33,7 @@ class ResourcesConfig(BaseModel):
     def _custom_resources_are_no_others(cls, custom: dict[str, float]) -> dict[str, float]:
         for name, own in OWN_KEYS.items():
             if name in custom:
-                raise broken_rule(f"{name} is said by {own}", name)
+                raise broken_rule(f"{name} is said by {own}; leave it out here", name)
         return custom
 
     @model_validator(mode="after")

@@ -32,7 +32,8 @@ def unsaid(row: TrialRow, book: RungBook) -> list[AnyRecord]:
         return []
     rung, decided = row.rungs[-1], {each.step: each.action for each in row.decisions}
     if rung.step in decided:
-        return [_stopped(row, rung)] if decided[rung.step] == "stop" else []
+        end = obeyed(row)
+        return [] if end is None else [end]
     found = book.judge(row.number, rung.fraction, rung.metrics)
     verdict = RungDecided(
         trial=row.number,
@@ -42,6 +43,15 @@ def unsaid(row: TrialRow, book: RungBook) -> list[AnyRecord]:
         spared=found.spared,
     )
     return [verdict, _stopped(row, rung)] if found.stop else [verdict]
+
+
+def obeyed(row: TrialRow) -> TrialEnded | None:
+    """Return the end of a trial that was told to stop at its last rung and could not say that it
+    did; None for any other."""
+    told = row.decisions[-1] if row.decisions else None
+    if told is None or told.action != "stop" or told.step != row.seen_rung:
+        return None
+    return _stopped(row, row.rungs[-1])
 
 
 def _stopped(row: TrialRow, rung: RungReached) -> TrialEnded:

@@ -171,6 +171,7 @@ def trial_template(
         node_cache=node_cache,
         trial_s=None if limits.trial_minutes is None else 60 * limits.trial_minutes,
         silent_s=60 * limits.silent_minutes,
+        retries=limits.retries,
     )
 
 

@@ -22,6 +22,7 @@ class Progress:
         self._failures: list[str] = []
         self._in_a_row = 0
         self._fatal: Outcome | None = None
+        self._problem: DpoRayError | None = None
         self.signal: str | None = None
         self.twice = False
         """Whether it came a second time: nobody is waited for any more."""
@@ -37,6 +38,10 @@ class Progress:
         if outcome.fatal is not None:
             self._fatal = outcome
 
+    def give_up(self, problem: DpoRayError) -> None:
+        """Have the sweep end with an error of the driver's own."""
+        self._problem = problem
+
     def check(self) -> None:
         """Raise the reason to end, if there is one: for whoever waits outside the search."""
         reason = self.reason()
@@ -45,6 +50,8 @@ class Progress:
 
     def reason(self) -> DpoRayError | None:
         """Return why the search must end now, or None."""
+        if self._problem is not None:
+            return self._problem
         roomless = "" if self.room is None else self.room.trouble()
         facts = Facts(tuple(self._failures), self._in_a_row, self._fatal, self.signal, roomless)
         return reason_to_end(facts, self._budget)

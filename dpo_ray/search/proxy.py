@@ -1,6 +1,7 @@
 """Tune's side of a trial: a thin stand-in that leases a slot and passes turns on."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -11,7 +12,7 @@ from ray import tune
 from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
-from dpo_ray.training.jobs import Job, TrialJob
+from dpo_ray.training.jobs import Job, TrialJob, after_death
 
 CPUS = 0.01
 
@@ -64,13 +65,13 @@ class ProxyTrial(tune.Trainable):
             self._next = None
             if not self._begin(job):
                 return self._done()
-        turn: Turn = ray.get(self._slot.next_turn.remote())
+        turn = self._turn()
         while turn.again is not None:
-            # The slot has lost its workers: another one, or this one later, goes on.
+            # The slot has lost its workers, or died: another one, or this one later, goes on.
             self._leave()
             if not self._begin(turn.again):
                 return self._done()
-            turn = ray.get(self._slot.next_turn.remote())
+            turn = self._turn()
         if turn.outcome is None:
             self._last = self._result(turn)
             return self._last
@@ -98,12 +99,22 @@ class ProxyTrial(tune.Trainable):
 
     def _begin(self, job: Job) -> bool:
         """Start the job in a slot; False where none is leased any more: the sweep is ending."""
-        self._name = ray.get(self._leases.lease.remote())
-        if not self._name:
-            return False
-        self._slot = ray.get_actor(self._name)
-        self._job_id = ray.get(self._slot.start.remote(job))
-        return True
+        self._job = job
+        while name := ray.get(self._leases.lease.remote()):
+            with suppress(ray.exceptions.RayActorError, ValueError):  # it has died meanwhile
+                self._slot, self._name = ray.get_actor(name), name
+                self._job_id = ray.get(self._slot.start.remote(job))
+                return True
+        self._slot = None
+        return False
+
+    def _turn(self) -> Turn:
+        """Wait for the next turn; a slot that dies meanwhile has another one go on."""
+        try:
+            return ray.get(self._slot.next_turn.remote())  # type: ignore[no-any-return]
+        except ray.exceptions.RayActorError:
+            assert isinstance(self._job, TrialJob)
+            return Turn(0, again=after_death(self._job, self._last.get("step", -1)))
 
     def _done(self) -> dict[str, Any]:
         return {**self._last, "repeat": True, "done": True}
@@ -126,6 +137,7 @@ class ProxyTrial(tune.Trainable):
     def _leave(self) -> None:
         if self._slot is None:
             return
-        ray.get(self._slot.wait_idle.remote())
-        ray.get(self._leases.release.remote(self._name))
+        with suppress(ray.exceptions.RayActorError):  # it has died: its successor is on its way
+            ray.get(self._slot.wait_idle.remote())
+            ray.get(self._leases.release.remote(self._name))
         self._slot = None

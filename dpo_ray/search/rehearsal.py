@@ -69,7 +69,7 @@ def rehearse_search(plan: Plan, journal: Journal, shape: RehearsalShape | None =
     with (
         tempfile.TemporaryDirectory(prefix="dpo-ray-") as scratch,
         SlotPool(plan.name, slots, shape or RehearsalShape(), actor=RehearsalSlot) as pool,
-        EventPump(pool.slots, journal, progress.note) as pump,
+        EventPump(pool.slots, journal, progress.note, successor=pool.replace) as pump,
     ):
         template = template_of(plan)
         parts = SearchParts(plan, pool, pump, template, journal, progress, meter, Path(scratch))

@@ -11,7 +11,7 @@ from dpo_ray.cluster.sight import Watchtower
 from dpo_ray.errors import BudgetSpent, ChampionRegressed, NoTrialCompleted
 from dpo_ray.plan import Plan, check_resources, room_sentence
 from dpo_ray.search.getting_ready import get_ready
-from dpo_ray.search.going_on import settle
+from dpo_ray.search.going_on import obeyed, settle
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
 from dpo_ray.search.meter import Meter
@@ -181,9 +181,8 @@ def _room_watch(plan: Plan, screen: Screen) -> RoomWatch | None:
 
 def _pump(pool: SlotPool, journal: Journal, progress: Progress) -> EventPump:
     ends = _Ends(progress, journal)
-    if progress.room is None:
-        return EventPump(pool.slots, journal, ends)
-    return EventPump(pool.slots, journal, ends, progress.room)
+    watch = progress.room or (lambda *_: None)
+    return EventPump(pool.slots, journal, ends, watch, pool.replace, progress.give_up)
 
 
 def _open_slots(plan: Plan, scratch: Path, journal: Journal, tower: Watchtower | None) -> SlotPool:
@@ -235,6 +234,7 @@ def _end_what_is_open(journal: Journal) -> None:
     if sft is not None and sft.status == "RUNNING":
         journal.append(ReferenceEnded(state="KILLED", reason=reason, step=sft.step, seconds=0.0))
     for row in state.running:
-        journal.append(
-            TrialEnded(trial=row.number, state="KILLED", reason=reason, step=row.step, seconds=0.0)
+        killed = TrialEnded(
+            trial=row.number, state="KILLED", reason=reason, step=row.step, seconds=0.0
         )
+        journal.append(obeyed(row) or killed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.stopper import Stopper
 
 from dpo_ray.cluster.verbosity import is_verbose
@@ -35,6 +36,7 @@ ENVIRONMENT = {
     # Resume reads the journal; Tune's own snapshots are never restored.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
 }
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
 
 
 class EndSearch(Stopper):
@@ -85,6 +87,8 @@ def run_search(parts: SearchParts) -> None:
         DpoRayError: the search ended before its last trial; the kind says why.
     """
     os.environ.update(ENVIRONMENT)
+    # Tune hands these to its trials' actors, and Ray writes what an actor is handed to its logs.
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(SECRETS)
     if not is_verbose():
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     past = fold(read_journal(parts.journal.path))

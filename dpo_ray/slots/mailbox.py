@@ -28,8 +28,8 @@ from dpo_ray.slots.overdue import Vitals
 from dpo_ray.training.jobs import Handed, Job, Outcome, SftJob, Texts, TrialJob, Verdict
 
 IDLE_S = 20.0
-ATTEMPTS = 2
-"""How often a job is handed out: once, and once more if its workers died."""
+RETRIES = 1
+"""How often a job of the preparation is handed out again if its workers died."""
 
 
 class SlotMailbox:
@@ -51,7 +51,7 @@ class SlotMailbox:
         self._verdict: Verdict = "continue"
         self._decided: asyncio.Future[Verdict] | None = None
         self._seen_rung = self._seen_log = -1
-        self._started = False
+        self._handed_out, self._begun_by = 0, -1
         self._written: set[tuple[str, bool]] = set()
         self._turns: asyncio.Queue[Turn] = asyncio.Queue()
         self._events: list[Event] = []
@@ -72,7 +72,7 @@ class SlotMailbox:
             self._seen_rung = job.seen_rung if isinstance(job, TrialJob) else -1
             self._seen_log = job.seen_log if isinstance(job, TrialJob) else -1
             self._told = None
-            self._started = False
+            self._handed_out, self._begun_by = 0, -1
             self._written = set()
             self._turns = asyncio.Queue()
             self._changed.notify_all()
@@ -193,14 +193,20 @@ class SlotMailbox:
         if self._idle:
             return Handed(closed=self._closed)
         self._attempts += 1
+        self._handed_out += 1
         self._sign = self._clock()
+        again = self._job
         if self._attempts == 1:
             self._began = self._sign
-            return Handed(self._job_id, self._job)
-        if self._attempts > ATTEMPTS:
-            await self.fail(self._job_id, f"its worker died {ATTEMPTS} times")
+        deaths, allowed = self._attempts - 1, RETRIES
+        if isinstance(again, TrialJob):
+            deaths, allowed = deaths + again.deaths, again.retries
+        if deaths > allowed:
+            times = "once" if deaths == 1 else f"{deaths} times"
+            await self.fail(self._job_id, f"its worker died {times}")
             return Handed()
-        again = self._job
+        if self._attempts == 1:
+            return Handed(self._job_id, again)
         return Handed(
             self._job_id, replace(again, resume=True) if isinstance(again, TrialJob) else again
         )
@@ -208,13 +214,14 @@ class SlotMailbox:
     async def started(
         self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
     ) -> None:
-        """Note the start, once."""
-        if not self._hears(job_id) or self._started:
+        """Note the start, and where other workers went on with a trial."""
+        if not self._hears(job_id) or self._begun_by == self._handed_out:
             return
-        self._started = True
+        again, self._begun_by = self._begun_by >= 0, self._handed_out
         if isinstance(self._job, TrialJob):
-            await self._publish(Started(self._job, self.name, total_steps, step))
-        elif isinstance(self._job, SftJob):
+            job = replace(self._job, resume=True) if again else self._job
+            await self._publish(Started(job, self.name, total_steps, step))
+        elif isinstance(self._job, SftJob) and not again:
             await self._publish(SftStarted(self._job, self.name, total_steps, texts or Texts()))
 
     async def log(
@@ -271,7 +278,8 @@ class SlotMailbox:
         if job_id != self._job_id or self._idle:
             return
         # A job that broke before its first step has a beginning all the same.
-        await self.started(job_id, 0)
+        if self._begun_by < 0:
+            await self.started(job_id, 0)
         if isinstance(self._job, TrialJob):
             if outcome.state != "KILLED":
                 drop_resume(self._job.folder)

@@ -1,8 +1,11 @@
 """All slots of a sweep, and who may use which."""
 
+import itertools
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,17 +16,37 @@ from dpo_ray.slots.events import Turn
 from dpo_ray.slots.leases import Leases
 from dpo_ray.slots.mailbox import SlotMailbox
 from dpo_ray.slots.slot import Slot, SlotShape
-from dpo_ray.training.jobs import Job, Outcome
+from dpo_ray.training.jobs import Job, Outcome, TrialJob, after_death
 
 GOING_HOME_S = 60.0
 """Workers that are still importing go home only when they are through. Killing them on a cluster
 that others use would leave their reservation behind until this driver ends."""
 ANSWER_S = 5.0
 CHECK_S = 0.5
+DEATHS = 2
+DIED = f"{DEATHS + 1} slots died while they did it"
+"""So many may die of a job of the preparation until it has failed."""
 TRACE = 0.001
 """Of a node's own resource, which says no more than where something runs."""
 
 AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+@dataclass
+class _Work:
+    """A job, where it is at work, and how many slots have died while it was."""
+
+    job: Any
+    slot: str = ""
+    job_id: int = 0
+    seen_rung: int = -1
+    deaths: int = 0
+
+    def after_death(self) -> "_Work":
+        """Return it to be begun again, or gone on with: a trial counts its deaths itself."""
+        if isinstance(self.job, TrialJob):
+            return replace(self, job=after_death(self.job, self.seen_rung))
+        return replace(self, deaths=self.deaths + 1)
 
 
 class SlotPool:
@@ -46,16 +69,33 @@ class SlotPool:
         self._alone = shape.disposable
         # Beside the driver: what fails with a node that leaves are workers, which are replaced.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        remote = ray.remote(num_cpus=0, scheduling_strategy=here)(actor)
-        names = [f"{name}-slot-{number}" for number in range(count)]
+        self._actor = ray.remote(num_cpus=0, scheduling_strategy=here)(actor)
+        self._name, self._shape, self._numbers = name, shape, itertools.count()
+        self._replacing, self._closing = threading.Lock(), False
+        self._successors: dict[str, str] = {}
         self.leases_name = f"{name}-leases"
-        self.slots: dict[str, Any] = {
-            each: remote.options(name=each).remote(each, shape) for each in names
-        }
+        self.slots: dict[str, Any] = {}
+        """Those that live. One that dies is replaced, so iterate over a copy."""
         leases = ray.remote(num_cpus=0, scheduling_strategy=here)(Leases)
         self._leases = leases.options(name=self.leases_name).remote([])
-        self._opened = [slot.open.remote() for slot in self.slots.values()]
-        self._opened += [self._leases.release.remote(each) for each in names]
+        for _ in range(count):
+            self._open()
+
+    def replace(self, name: str) -> str | None:
+        """Open a slot in place of one whose process died, and return its name; None if the pool is
+        closing.
+
+        Whoever notices the death may ask, in any thread: the answer is the same. The new slot is
+        free, and what the old one had begun is for its holder to begin again.
+        """
+        with self._replacing:
+            if self._closing:
+                return None
+            if name not in self._successors:
+                # Dead for sure: Ray may only have lost sight of it, with all it had reserved.
+                ray.kill(self.slots.pop(name))
+                self._successors[name] = self._open()
+            return self._successors[name]
 
     def beside_driver(self, resources: Mapping[str, float]) -> Any:
         """Return how Tune is told to run trials with the driver, so that no other node's end is
@@ -81,7 +121,7 @@ class SlotPool:
 
     def wait_warm(self, check: Callable[[], None] = lambda: None) -> None:
         """Return when the first slot is warm, or never will be; `check` is as in `run`."""
-        arriving = [slot.wait_warm.remote() for slot in self.slots.values()]
+        arriving = [slot.wait_warm.remote() for slot in list(self.slots.values())]
         while not ray.wait(arriving, timeout=CHECK_S)[0]:
             check()
 
@@ -97,47 +137,66 @@ class SlotPool:
         out is not waited for. `check` is as in `run`. `on_rung` is told the slot's name, the job
         and each of its rungs; then the job goes on.
         """
-        waiting = deque(jobs)
+        waiting = deque(_Work(job) for job in jobs)
         left = len(waiting)
         idle: list[str] = []
-        arriving = {slot.wait_warm.remote(): name for name, slot in self.slots.items()}
-        working: dict[Any, tuple[str, AnyJob, int]] = {}
+        arriving = {slot.wait_warm.remote(): name for name, slot in list(self.slots.items())}
+        working: dict[Any, _Work] = {}
         while left:
             ready, _ = ray.wait([*arriving, *working], timeout=CHECK_S)
             check()
             for answer in ready:
-                if answer in arriving:
-                    idle.append(arriving.pop(answer))
-                else:
-                    name, job, job_id = working.pop(answer)
-                    slot, turn = self.slots[name], ray.get(answer)
-                    if turn.outcome is None:
-                        on_rung(name, job, turn)
-                        slot.decide.remote(job_id, "continue")
-                        working[slot.next_turn.remote()] = name, job, job_id
+                work = working.pop(answer, None)
+                name = arriving.pop(answer) if work is None else work.slot
+                try:
+                    turn: Turn | None = ray.get(answer)
+                    if work is None or turn is None:
+                        idle.append(name)
+                    elif turn.outcome is None:
+                        on_rung(name, work.job, turn)
+                        work.seen_rung = turn.step
+                        self.slots[name].decide.remote(work.job_id, "continue")
+                        working[self.slots[name].next_turn.remote()] = work
                     elif turn.again is not None:
-                        waiting.appendleft(turn.again)
-                        arriving[slot.wait_warm.remote()] = name
+                        arriving[self.slots[name].wait_warm.remote()] = name
+                        waiting.appendleft(replace(work, job=turn.again))
                     else:
                         left -= 1
                         idle.append(name)
-                        yield job, turn.outcome
-                while idle and waiting:
-                    name, job = idle.pop(), waiting.popleft()
-                    slot = self.slots[name]
-                    working[slot.next_turn.remote()] = name, job, ray.get(slot.start.remote(job))
+                        yield work.job, turn.outcome
+                    while idle and waiting:
+                        name, work = idle.pop(), waiting.popleft()
+                        working[self._begin(name, work)] = work
+                except (ray.exceptions.RayActorError, KeyError):  # it has died, or was replaced
+                    successor = self.replace(name)
+                    if successor is not None:
+                        arriving[self.slots[successor].wait_warm.remote()] = successor
+                    if work is not None and work.deaths < DEATHS:
+                        waiting.appendleft(work.after_death())
+                    elif work is not None:
+                        left -= 1
+                        yield work.job, Outcome("FAILED", DIED, fatal="workers")
+
+    def _begin(self, name: str, work: _Work) -> Any:
+        """Hand a job in and return its first turn to come."""
+        slot = self.slots[name]
+        work.slot, work.job_id = name, ray.get(slot.start.remote(work.job))
+        return slot.next_turn.remote()
 
     def cancel_all(self, timeout_s: float) -> bool:
         """Cancel what runs and lease nothing more; say whether all came home within the time."""
         self._leases.close.remote()
-        for slot in self.slots.values():
+        slots = list(self.slots.values())
+        for slot in slots:
             slot.cancel.remote()
-        waiting = [slot.wait_idle.remote() for slot in self.slots.values()]
+        waiting = [slot.wait_idle.remote() for slot in slots]
         _, late = ray.wait(waiting, num_returns=len(waiting), timeout=timeout_s)
         return not late
 
     def close(self) -> None:
         """Send all workers home and end the actors, by force where they do not go."""
+        with self._replacing:
+            self._closing = True
         for slot in self.slots.values():
             slot.close.remote()
         deadline = time.monotonic() + self._going_home_s
@@ -157,6 +216,13 @@ class SlotPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _open(self) -> str:
+        name = f"{self._name}-slot-{next(self._numbers)}"
+        self.slots[name] = self._actor.options(name=name).remote(name, self._shape)
+        self.slots[name].open.remote()
+        self._leases.release.remote(name)
+        return name
 
     def _running(self, slot: Any) -> bool:
         try:

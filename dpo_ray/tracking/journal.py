@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from dpo_ray.errors import CorruptJournal
+from dpo_ray.errors import CorruptJournal, StoreUnwritable
+from dpo_ray.tracking.damage import damage
 from dpo_ray.tracking.records import AnyRecord
 
 Listener = Callable[[AnyRecord], None]
@@ -56,6 +57,9 @@ class Journal:
 
         With `sync` the line is on disk on return. Without, it outlives this process but not a
         power cut: enough for the metrics of a training step.
+
+        Raises:
+            StoreUnwritable: the disk is full; the journal is as it was.
         """
         with self._lock:
             stamped = record.model_copy(update={"seq": self._next_seq, "time": time.time()})
@@ -87,7 +91,13 @@ class Journal:
                 written += os.write(self._descriptor, line[written:])
             if sync:
                 os.fsync(self._descriptor)
-        except BaseException:  # a full disk, or Ctrl-C in the middle
+        except OSError as error:
+            os.ftruncate(self._descriptor, self._size)
+            raise StoreUnwritable(
+                f"{self.path}: the journal cannot be written ({error.strerror}); make room, and "
+                "the same command goes on with what it has"
+            ) from error
+        except BaseException:  # Ctrl-C in the middle
             os.ftruncate(self._descriptor, self._size)
             raise
         self._size += len(line)
@@ -129,10 +139,11 @@ def _parse(line: bytes, path: Path, seq: int) -> AnyRecord:
     try:
         record = _LINE.validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise CorruptJournal(f"{where}: not a journal record ({first['msg']})") from error
+        raise CorruptJournal(f"{where}: not a journal record: {damage(error)}") from error
     if record.seq != seq:
-        raise CorruptJournal(f"{where}: records must follow each other, got {record.seq=}")
+        raise CorruptJournal(
+            f"{where}: records must follow each other by seq, here {seq}, got {record.seq}"
+        )
     return record
 
 

@@ -1,5 +1,6 @@
 """One attempt at a trial: a fresh policy on the warm base, trained, judged, saved, taken off."""
 
+import errno
 import os
 import re
 import time
@@ -180,15 +181,22 @@ def _timings(began: float, built: float, callback: TrialCallback) -> dict[str, f
 def _failure(job: TrialJob, error: Exception, step: int, began: float) -> Outcome:
     fatal: Fatal | None = "reference" if isinstance(error, ReferenceMismatch) else None
     beyond = isinstance(error, BeyondLimits)
+    # No fault of the trial's: it goes on, from the checkpoint before, when there is room again.
+    unwritable = isinstance(error, NotSaved) or has_no_room(error)
     return Outcome(
-        "FAILED",
+        "KILLED" if unwritable else "FAILED",
         _reason_of(job, error),
         step,
         time.time() - began,
-        fatal=fatal,
+        fatal="store" if unwritable else fatal,
         metrics=error.metrics if isinstance(error, BeyondLimits) else {},
         by_limits=beyond,
     )
+
+
+def has_no_room(error: BaseException) -> bool:
+    """Whether a disk was full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _reason_of(job: TrialJob, error: Exception) -> str:

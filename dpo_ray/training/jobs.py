@@ -15,9 +15,9 @@ from dpo_ray.evaluation.judging import Judging
 
 State = Literal["COMPLETED", "STOPPED", "FAILED", "KILLED"]
 Origin = Literal["control", "try_first", "warm_start", "grid", "startup", "sampler", "confirmation"]
-Fatal = Literal["reference", "workers", "data", "judges"]
+Fatal = Literal["reference", "workers", "data", "judges", "store"]
 """Why a whole sweep must end: its reference is wrong, its workers are gone, its rows are few, its
-judges cannot judge the reference itself."""
+judges cannot judge the reference itself, what it must keep cannot be written."""
 Verdict = Literal["continue", "stop", "cancel", "timeout"]
 """continue: train on; stop: a rung's decision; cancel: the sweep is ending; timeout: the trial's
 own time is over."""
@@ -125,6 +125,10 @@ class TrialJob:
     """Seconds after which it fails as a timeout."""
     silent_s: float | None = None
     """Seconds without a sign of progress after which it hangs."""
+    retries: int = 1
+    """How often it goes on after the death of its workers."""
+    deaths: int = 0
+    """How often they have died already, each time with their whole slot."""
 
     def configured(self, trial: int, params: Mapping[str, Any], origin: Origin) -> "TrialJob":
         """Return the job of one configuration: this one's training with `params` put in."""
@@ -137,6 +141,15 @@ class TrialJob:
             training=TrainingConfig.model_validate(values),
             folder=self.folder / f"t{trial:02d}",
         )
+
+
+def after_death(job: TrialJob, seen_rung: int = -1) -> TrialJob:
+    """Return a job to be gone on with in another slot, as its own has died.
+
+    `seen_rung`: the last step whose evaluation was passed on since the job began.
+    """
+    seen = max(job.seen_rung, seen_rung)
+    return replace(job, resume=True, seen_rung=seen, deaths=job.deaths + 1)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dpo_ray.errors import (
     DataError,
     Interrupted,
     ReferenceMismatch,
+    StoreUnwritable,
     TooManyFailures,
 )
 from dpo_ray.search.ending import Facts, fatal_error, reason_to_end
@@ -37,7 +38,12 @@ def test_a_persons_wish_comes_before_everything_else():
 
 @pytest.mark.parametrize(
     ("fatal", "kind"),
-    [("reference", ReferenceMismatch), ("workers", ClusterUnreachable), ("data", DataError)],
+    [
+        ("reference", ReferenceMismatch),
+        ("workers", ClusterUnreachable),
+        ("data", DataError),
+        ("store", StoreUnwritable),
+    ],
 )
 def test_an_end_that_concerns_all_trials_has_its_own_kind(fatal, kind):
     error = fatal_error(Outcome("FAILED", "because", fatal=fatal))
@@ -64,6 +70,13 @@ def ends(progress, *states, by_limits=False):
     for trial, state in enumerate(states):
         progress.note(Ended(trial, Outcome(state, "reason", by_limits=by_limits)))
     return progress.reason()
+
+
+def test_a_driver_that_gives_up_says_why():
+    progress = Progress(BudgetConfig())
+    progress.give_up(StoreUnwritable("the journal cannot be written"))
+    with pytest.raises(StoreUnwritable, match="cannot be written"):
+        progress.check()
 
 
 def test_failures_one_after_another_end_the_search_sooner():

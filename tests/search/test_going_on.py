@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dpo_ray.config.sweep import SweepConfig
-from dpo_ray.search.going_on import settle, unsaid
+from dpo_ray.search.going_on import obeyed, settle, unsaid
 from dpo_ray.search.pruning import losers, superfluous
 from dpo_ray.search.rung_book import rung_book
 from dpo_ray.tracking.journal import Journal, read_journal
@@ -75,6 +75,13 @@ def test_a_verdict_to_stop_stands(tmp_path, saved):
     (record,) = unsaid(state.trials[1], book_of(state))
     assert (record.state, record.step, record.seconds) == ("STOPPED", 15, 11.0)
     assert record.adapter == (str(adapter) if saved else None)
+
+
+def test_a_trial_that_could_not_say_that_it_obeyed_has_stopped(tmp_path):
+    told = [rung(1, 15), decided(1, 15, "stop")]
+    state = story(tmp_path, started(1, tmp_path), *told, started(2, tmp_path), rung(2, 15))
+    assert (obeyed(state.trials[1]).state, obeyed(state.trials[1]).step) == ("STOPPED", 15)
+    assert obeyed(state.trials[2]) is None
 
 
 def test_nothing_is_unsaid_of_a_trial_between_its_rungs(tmp_path):

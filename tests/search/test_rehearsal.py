@@ -1,13 +1,16 @@
 """A whole search over slots that rehearse: a real Tune, Optuna, pump, journal and console."""
 
 import io
+import threading
 from collections import Counter
 
+import psutil
 import pytest
 
 from dpo_ray.errors import TooManyFailures
 from dpo_ray.slots.rehearsal import RehearsalShape
 from dpo_ray.tracking.console import SweepConsole
+from dpo_ray.tracking.journal import read_journal
 
 pytestmark = pytest.mark.slow
 
@@ -38,3 +41,47 @@ def test_a_rehearsed_sweep_ends_with_its_failures_as_a_real_one(cluster, small_p
     plan = small_plan("search.trials=8", "budget.failures=2", name="rehearsed-failing")
     with pytest.raises(TooManyFailures, match="fails as rehearsed"):
         rehearse(plan, RehearsalShape(fails=dict.fromkeys(range(8), 0.0)))
+
+
+def test_a_slot_that_dies_is_replaced_and_its_trial_goes_on_there(cluster, small_plan):
+    from dpo_ray.search.rehearsal import rehearse
+
+    slots = ("search.trials=6", "search.concurrent=2", "search.scheduler.type=none")
+    plan = small_plan(*slots, "training.max_steps=60", name="rehearsed-dying")
+    done = threading.Event()
+    killed = []
+
+    def kill_one():
+        """As the kernel does, each time two trials have begun."""
+        while not done.wait(1.5) and len(killed) < 2:
+            found = [p for p in psutil.process_iter() if is_slot(p) and p.pid not in killed]
+            if len(found) == 2:
+                killed.append(found[0].pid)
+                found[0].kill()
+
+    striking = threading.Thread(target=kill_one)
+    striking.start()
+    try:
+        state = rehearse(plan, RehearsalShape(pause_s=1.0))
+    finally:
+        done.set()
+        striking.join()
+    assert len(killed) == 2
+    rows = [state.trials[number] for number in range(6)]
+    assert {row.status for row in rows} == {"COMPLETED"}
+    assert {row.step for row in rows} == {60}
+    assert {row.slot for row in rows} > {"rehearsed-dying-slot-1"}
+    records = read_journal(plan.folder / "journal.jsonl")
+    told = Counter((r.kind, r.trial, r.step) for r in records if r.kind in ("train", "rung"))
+    assert set(told.values()) == {1}
+    assert sum(r.kind == "trial_resumed" for r in records) >= 1
+    assert Counter(r.trial for r in records if r.kind == "trial_started") == dict.fromkeys(
+        range(6), 1
+    )
+
+
+def is_slot(process):
+    try:
+        return process.name().startswith("ray::Rehearsal")
+    except psutil.NoSuchProcess:
+        return False

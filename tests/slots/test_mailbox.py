@@ -21,7 +21,7 @@ from dpo_ray.slots.events import (
     Started,
     Warm,
 )
-from dpo_ray.slots.mailbox import ATTEMPTS, SlotMailbox
+from dpo_ray.slots.mailbox import SlotMailbox
 from dpo_ray.training.jobs import JoinJob, ModelSpec, Outcome, Preparation, SftJob, Texts, TrialJob
 
 NOWHERE = Path("/nowhere")
@@ -123,17 +123,21 @@ def test_the_next_job_starts_only_when_the_one_before_is_home():
     assert run(conversation) == 2
 
 
-def test_a_restarted_group_gets_the_same_job_once_more_and_then_the_trial_fails():
+@pytest.mark.parametrize(
+    ("retries", "reason"),
+    [(0, "its worker died once"), (1, "its worker died 2 times"), (2, "its worker died 3 times")],
+)
+def test_a_restarted_group_gets_the_same_job_again_until_the_trial_fails(retries, reason):
     async def conversation(box):
-        await box.start(JOB)
-        handed = [await box.next_job(0) for _ in range(ATTEMPTS)]
+        await box.start(replace(JOB, retries=retries))
+        handed = [await box.next_job(0) for _ in range(1 + retries)]
         after = await box.next_job(0)
         return handed, after, await box.next_turn()
 
     handed, after, turn = run(conversation)
-    assert [each.job_id for each in handed] == [1, 1]
+    assert [each.job_id for each in handed] == [1] * (1 + retries)
     assert after.job is None
-    assert (turn.outcome.state, turn.outcome.reason) == ("FAILED", "its worker died 2 times")
+    assert (turn.outcome.state, turn.outcome.reason) == ("FAILED", reason)
 
 
 def test_what_a_restarted_group_reports_again_is_not_passed_on_twice():
@@ -142,6 +146,7 @@ def test_what_a_restarted_group_reports_again_is_not_passed_on_twice():
         for _ in range(2):
             await box.next_job(0)
             await box.started(job_id, 8)
+            await box.started(job_id, 8)  # with half as many pairs, in the same worker
             await box.log(job_id, 1, {"train/loss": 0.7})
             report = asyncio.create_task(box.report(job_id, 4, 0.5, {}))
             await asyncio.sleep(0)
@@ -150,7 +155,9 @@ def test_what_a_restarted_group_reports_again_is_not_passed_on_twice():
         await box.finish(job_id, DONE)
         return await box.events(0, 0.1)
 
-    assert [type(event) for event in run(conversation)] == [Warm, Started, Logged, Ended]
+    told = run(conversation)
+    assert [type(event) for event in told] == [Warm, Started, Logged, Started, Ended]
+    assert [each.job.resume for each in told if isinstance(each, Started)] == [False, True]
 
 
 def test_a_trial_that_breaks_before_its_first_step_has_a_beginning():
@@ -281,7 +288,7 @@ def test_a_slot_without_a_job_only_cools_down():
 def test_workers_that_left_with_their_node_do_not_count_as_a_death():
     async def conversation(box):
         await box.start(JOB)
-        for _ in range(ATTEMPTS + 2):
+        for _ in range(JOB.retries + 3):
             await box.next_job(0)
             await box.forgive()
         return await box.events(0, 0.0)

@@ -146,7 +146,7 @@ def test_a_resumed_trial_tells_nothing_that_the_journal_has():
         await new
         return handed, known, turn, await box.events(0, 0.0)
 
-    handed, known, turn, (started, logged) = run(conversation)
+    handed, known, turn, (_, started, logged) = run(conversation)
     assert (handed.job.resume, known, turn.step) == (True, "continue", 8)
     assert (started.step, logged.step) == (2, 4)
 

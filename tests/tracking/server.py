@@ -21,8 +21,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the store's database in `folder`, and end with the whole process group."""
+def mlflow_server(folder: Path, port: int, wait: bool = True) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve the store's database in `folder`, and end with the whole process group.
+
+    `wait=False` yields at once: it may be half a minute until it answers.
+    """
     places = ["--backend-store-uri", default_uri(folder), "--artifacts-destination", str(folder)]
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *places]
     with (folder / "server.log").open("ab") as log:
@@ -34,10 +37,17 @@ def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
             env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )
         try:
-            _wait_for(port, server, folder / "server.log")
+            if wait:
+                _wait_for(port, server, folder / "server.log")
             yield server
         finally:
             end(server)
+
+
+def kill(server: subprocess.Popen[bytes]) -> None:
+    """Kill a server and all its processes where they stand."""
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def end(server: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dpo_ray.errors import CorruptJournal
+from dpo_ray.errors import CorruptJournal, StoreUnwritable
 from dpo_ray.tracking.journal import Journal, read_journal, read_onwards
 from dpo_ray.tracking.records import (
     AnyRecord,
@@ -160,7 +160,7 @@ def test_a_write_that_fails_half_way_leaves_no_half_line(journal):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(StoreUnwritable, match=r"File too large.*make room"):
             journal.append(points(1)[0])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -237,7 +237,7 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before_whole(make_job, desk, 
     job = make_job(tmp_path, "training.checkpoint_steps=2", "evaluation.at=[1.0]")
     with small_files_only() as start:
         outcome = attempt(job, 1, desk, FullDiskMailbox(start))
-    assert outcome.state == "FAILED"
+    assert (outcome.state, outcome.fatal) == ("KILLED", "store")
     assert outcome.reason.startswith("step 4: could not write a checkpoint: ")
     assert "MB are free" in outcome.reason
     assert find_resumable(job, world=1) == resume_folder(job.folder, 2)

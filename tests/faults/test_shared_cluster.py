@@ -1,0 +1,99 @@
+"""On a Ray cluster that goes on after the sweep: what a trial frees, and what it leaves on disk."""
+
+import json
+
+import pytest
+
+from dpo_ray.data.trial_files import ADAPTER, RESUME
+from tests.faults.invariants import hold, nobody_is_left
+from tests.faults.judges import NOTES, STOPPED
+from tests.faults.life import Sweep, ends
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+WITHIN_S = 240.0
+TRIALS, SAVES = 10, 20
+FREE_S = 10.0
+AT_ONCE = 2
+"""Checkpoints of a trial: the last, and the one that is being written."""
+
+
+@pytest.fixture(scope="module")
+def growing(cluster, place):
+    """A sweep whose trials save at every step, one of them stopped; what lay on disk meanwhile."""
+    sweep = Sweep(
+        place,
+        "growing",
+        (
+            f"training.max_steps={SAVES}",
+            "training.checkpoint_steps=1",
+            f"search.trials={TRIALS}",
+            "search.scheduler={type: asha, grace_trials: 1}",
+            "evaluation.at=[0.2, 0.5, 1.0]",
+            "evaluation.judge={type: reward, function: 'tests.faults.judges:poor'}",
+        ),
+        cluster=cluster,
+    )
+    seen = []
+    with sweep.begin() as life:
+        while life.alive:
+            seen.append(resumable(sweep))
+            life.rest(0.2)
+        ended = life.wait(1)
+    state = hold(sweep, ended, code=0, within_s=WITHIN_S)
+    return sweep, state, seen
+
+
+def resumable(sweep):
+    """Return the checkpoints to go on from that there are now, whole or not, by trial."""
+    found = [
+        path
+        for pattern in (f"*/{RESUME}*", f"*/.{RESUME}*")
+        for path in (sweep.folder / "trials").glob(pattern)
+    ]
+    return {
+        path.parent.name: [each for each in found if each.parent == path.parent] for path in found
+    }
+
+
+@pytest.mark.injects("10 trials of 20 saves each")
+def test_fault_06_checkpoints_do_not_pile_up(growing):
+    sweep, state, seen = growing
+    assert max(map(len, seen)) >= 1
+    assert max(len(paths) for each in seen for paths in each.values()) <= AT_ONCE
+    assert max(map(len, seen)) <= 2, "trials that are over keep theirs"
+    assert resumable(sweep) == {}
+    adapters = list((sweep.folder / "trials").glob(f"**/{ADAPTER}"))
+    earlier = [path for path in adapters if path.parent.name.startswith("step-")]
+    of_interest = {state.ended.best, state.recommended.trial, 0}
+    assert {int(path.parts[-3][1:]) for path in earlier} <= of_interest
+    assert len(adapters) - len(earlier) <= TRIALS
+
+
+@pytest.mark.injects("a trial with the worst scores, which its first rung stops")
+def test_fault_24_a_trial_is_stopped_early(growing, recovered):
+    sweep, state, _ = growing
+    row = state.trials[STOPPED]
+    assert (row.status, row.step) == ("STOPPED", SAVES // 5)
+    notes = [
+        json.loads(line) for line in (sweep.folder / "trials" / NOTES).read_text().splitlines()
+    ]
+    assert [each["step"] for each in notes if each["trial"] == STOPPED] == [SAVES // 5]
+    told = [r.step for r in sweep.records if r.kind == "train" and r.trial == STOPPED]
+    assert max(told) == SAVES // 5, "it went on"
+    next_one = min(
+        (r.time for r in sweep.records if r.kind == "trial_started" and r.time > row.ended),
+    )
+    assert next_one - row.ended < FREE_S
+    recovered(next_one - row.ended)
+
+
+@pytest.mark.injects("kill -9 of a driver that has joined a cluster")
+def test_fault_01_the_driver_is_killed_on_a_cluster_that_stays(cluster, place):
+    sweep = Sweep(place, "left", ("training.max_steps=400", "search.trials=4"), cluster=cluster)
+    with sweep.begin() as life:
+        life.until(lambda state: any(row.step > 10 for row in state.trials.values()), "at work")
+        life.kill()
+    kept = ends(sweep.state)
+    nobody_is_left(sweep)
+    shorter = Sweep(place, "left", sweep.overrides, cluster=cluster)
+    hold(shorter, shorter.run(WITHIN_S), code=0, within_s=WITHIN_S, kept=kept)
