@@ -15,7 +15,7 @@ from dpo_ray.cluster.token import (
     refuse_open,
     show_token,
 )
-from dpo_ray.cluster.verbosity import ray_logging, say_less, worker_environment
+from dpo_ray.cluster.verbosity import is_verbose, ray_logging, say_less, worker_environment
 from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.nodes import Available, NodeRoom, available
 
