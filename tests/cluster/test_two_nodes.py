@@ -108,7 +108,7 @@ def test_both_nodes_work_and_when_one_is_killed_the_other_finishes(nodes, store)
     (back,) = [r for r in records if isinstance(r, TrialResumed)]
     assert back.trial == left.trial
     assert back.slot != left.reason.partition(":")[0]
-    assert back.step >= 10, "it went on from its checkpoint"
+    assert back.step >= 5, "it went on from its checkpoint"
     assert "4/4 trials done" in sweep.messages
     assert "5/4" not in sweep.messages
     assert "(raylet)" not in sweep.messages
