@@ -48,7 +48,7 @@ class Submitted:
         self.journal = store / "sweeps" / name / "journal.jsonl"
         own = (*SETTINGS, *settings, f"cluster.address={nodes.address}")
         words = arguments(store, name, *own, space="search_spaces/beta.yaml", small=True)
-        self._log = nodes.folder / f"{name}.log"
+        self._log = nodes.folder / f"{name}-{time.time_ns()}.log"
         with self._log.open("w") as stream:
             self.process = subprocess.Popen(
                 [*words, "--json"],
