@@ -54,8 +54,8 @@ def two_done(state):
 
 
 @pytest.mark.injects("a tmpfs without a free byte under the whole store, two trials at work")
-def test_fault_05_the_disk_is_full(alone, small_disk, recovered):
-    sweep = Sweep(small_disk / "store", "full", SETTINGS)
+def test_fault_05_the_disk_is_full(alone, small_disk, tmp_path, recovered):
+    sweep = Sweep(small_disk / "store", "full", SETTINGS, outputs=tmp_path)
     with sweep.begin() as life:
         life.until(two_done, "two done and two at work")
         life.rest(2)
