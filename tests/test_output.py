@@ -7,7 +7,16 @@ import sys
 
 import pytest
 
-from dpo_ray.output import PIPED, console_of, give_json, own_command, same_command, say
+from dpo_ray.output import (
+    PIPED,
+    RESULT_MARK,
+    MarkedLines,
+    console_of,
+    give_json,
+    own_command,
+    same_command,
+    say,
+)
 
 
 class Terminal(io.StringIO):
@@ -102,3 +111,19 @@ def test_the_own_command_is_found_beside_this_python_where_no_path_leads_to_it(
 def test_the_command_that_goes_on_can_be_pasted():
     command = same_command(["dpo-ray", "sweep", "my space.yaml"], "python")
     assert command == "dpo-ray sweep 'my space.yaml'"
+
+
+def test_in_a_job_every_line_of_results_carries_its_mark(monkeypatch, capsys):
+    monkeypatch.setenv(RESULT_MARK, "result| ")
+    give_json({"a": [1]})
+    assert capsys.readouterr().out == (
+        'result| {\nresult|   "a": [\nresult|     1\nresult|   ]\nresult| }\n'
+    )
+
+
+def test_a_line_that_is_written_in_parts_is_marked_once():
+    stream = io.StringIO()
+    marked = MarkedLines(stream, "> ")
+    for part in ("one", " line\n\nand", " another\n"):
+        marked.write(part)
+    assert stream.getvalue() == "> one line\n> \n> and another\n"

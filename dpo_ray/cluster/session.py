@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from dpo_ray.cluster.addresses import cluster_address, is_loopback, refuse_silence
 from dpo_ray.cluster.token import (
+    WHERE_FROM,
     make_token,
     no_entry,
     refuse_connection_without_token,
@@ -38,6 +39,12 @@ WORKERS = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every process of a sweep on the cluster."""
+
+NOISE = (
+    "worker processes have been started on node",
+    "Raylet is terminated",
+    "has been marked dead",
+)
 
 
 def quiet() -> None:
@@ -71,8 +78,9 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
     except ray.exceptions.AuthenticationError as error:
         raise no_entry(str(address), _first_line(error)) from error
     except (ConnectionError, RuntimeError) as error:
-        told = f"no Ray cluster answers at {address}: {error}"
-        raise ClusterUnreachable(told) from error
+        raise _not_joined(address, error) from error
+    if not is_verbose():
+        _say_less()
     try:
         if address is not None:
             _refuse_open_cluster(open_allowed)
@@ -135,6 +143,32 @@ def _connection(address: str | None) -> dict[str, Any]:
         return {"address": address, "runtime_env": {"env_vars": WORKERS | worker_environment()}}
     # Said outright: Ray would join whatever cluster was last started on this machine.
     return {"address": "local", "dashboard_host": "127.0.0.1"}
+
+
+def _not_joined(address: str | None, error: Exception) -> ClusterUnreachable:
+    told = f"no Ray cluster answers at {address}: {_first_line(error)}"
+    if address is None:
+        return ClusterUnreachable(f"Ray does not start on this machine: {_first_line(error)}")
+    return ClusterUnreachable(
+        f"{told}; somebody listens there, so it may be the token. {WHERE_FROM}"
+    )
+
+
+def _say_less() -> None:
+    """Keep off the screen what Ray tells every driver of its nodes, and what we tell better."""
+    import ray
+
+    worker = ray._private.worker
+    tell = worker.print_to_stdstream
+    if getattr(tell, "tells_less", False):
+        return
+
+    def less(data: dict[str, Any], *more: Any, **named: Any) -> None:
+        if not any(noise in line for line in data.get("lines", ()) for noise in NOISE):
+            tell(data, *more, **named)
+
+    less.tells_less = True  # type: ignore[attr-defined]
+    worker.print_to_stdstream = less
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,9 @@
 """Whether every node sees the store: a word is written on one side and read on the other."""
 
 import secrets
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ ASKED_S = 60.0
 SEEN_S = 10.0
 """Network file systems show what another node has written after seconds."""
 LOOK_S = 0.2
+OLD_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Watchtower:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._folder = store / ".probes" / secrets.token_hex(8)
+        _forget_old(self._folder.parent)
         self.sight = Sight(self._folder, secrets.token_hex(16))
         self._folder.mkdir(parents=True)
         (self._folder / "driver").write_text(self.sight.word)
@@ -88,9 +92,9 @@ class Watchtower:
 
     def close(self) -> None:
         """Take the probe away."""
-        import shutil
-
         shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(OSError):  # another sweep's probe lies there
+            self._folder.parent.rmdir()
 
     def _missing(self, node: str) -> str:
         file, deadline = self._folder / node, time.monotonic() + SEEN_S
@@ -107,6 +111,14 @@ def blind_node(name: str, reason: str) -> str:
         f"--store: must be a directory that every node of the cluster sees, and the node {name} "
         f"does not: {reason}; name one on a shared mount"
     )
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove the probes of drivers that were killed."""
+    for probe in folder.glob("*"):
+        with suppress(OSError):
+            if time.time() - probe.stat().st_mtime > OLD_S:
+                shutil.rmtree(probe)
 
 
 def _answer(sight: Sight, node: str) -> str:

@@ -1,11 +1,12 @@
 """A sweep as a job on a cluster: the documented command, run on the head, followed from here."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from types import FrameType
 
 from dpo_ray.cluster.addresses import cluster_address, takes_jobs
 from dpo_ray.cluster.following import LogLines, Patience, follow
-from dpo_ray.cluster.jobs import COMMAND, SWEEP, Job, JobsApi
+from dpo_ray.cluster.jobs import COMMAND, SWEEP, Job, JobLost, JobsApi
 from dpo_ray.cluster.packing import refuse_too_much
 from dpo_ray.cluster.token import refuse_open
 from dpo_ray.config.redaction import redact_command
@@ -25,6 +26,7 @@ from dpo_ray.plan import Plan, check_resources
 STOPPING = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
 """A job that is stopped ends as by Ctrl-C and can go on."""
 MARK = "result| "
+GO_ON = "To go on with it"
 NOT_FOUND = 127
 """A shell's exit code where there is no such program."""
 
@@ -65,13 +67,18 @@ def submit_sweep(plan: Plan, typed: Typed, voice: Voice) -> int:
     address = str(cluster_address(plan.sweep.cluster.address))
     command = entrypoint(plan, typed, Path.cwd(), voice.as_json)
     refuse_open(address, typed.open_allowed)
-    api = JobsApi(address)
-    check_resources(plan, api.available())
-    job_id = _running(api, plan, command)
-    if job_id is None:
-        job_id = _submit(api, plan, command, voice)
-    else:
-        say(voice.messages, f"{job_id} runs already: following it.")
+    try:
+        api = JobsApi(address)
+        check_resources(plan, api.available())
+        job_id = _running(api, plan, command)
+        if job_id is None:
+            job_id = _submit(api, plan, command, voice)
+        else:
+            say(voice.messages, f"{job_id} runs already: following it.")
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted before the job was followed; the same command follows it, if it runs"
+        ) from None
     return _to_its_end(api, job_id, plan, voice)
 
 
@@ -174,13 +181,15 @@ def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice) -> int:
         if voice.as_json:
             facts = {"name": plan.name, "exit_code": left.exit_code, "reason": str(left)}
             give_json({**facts, "job": job_id, "address": api.address})
-        say(voice.messages, _what_now(api, job_id, voice))
-        raise left from None
-    told = _how_it_ended(job, list(lines.last), plan)
-    if told:
+        lost = isinstance(error, JobLost)
+        told = f"{GO_ON}: {voice.again}" if lost else _what_now(api, job_id, voice)
         say(voice.messages, told)
-    if job.status == "STOPPED":
-        say(voice.messages, f"To go on with it: {voice.again}")
+        raise left from None
+    _refuse_other_python(job, lines.last, plan)
+    if told := _how_it_ended(job):
+        say(voice.messages, told)
+    if job.status == "STOPPED" and not any(GO_ON in line for line in lines.last):
+        say(voice.messages, f"{GO_ON}: {voice.again}")
     return exit_code(job)
 
 
@@ -221,16 +230,21 @@ def _stop(api: JobsApi, job_id: str) -> str:
     return f"RAY_AUTH_MODE=token {ray} job stop {job_id} --address {api.address}"
 
 
-def _how_it_ended(job: Job, last: Sequence[str], plan: Plan) -> str:
+def _refuse_other_python(job: Job, last: Iterable[str], plan: Plan) -> None:
+    """Refuse a Python on the head that has no dpo-ray: no driver has run."""
+    unknown = any(re.search(r"No module named '?dpo_ray\b", line) for line in last)
+    if job.exit_code == NOT_FOUND or (job.exit_code and unknown):
+        raise ConfigError(
+            f"{plan.sweep_path}: cluster.python: must be a Python on the cluster's head that has "
+            f"dpo-ray, got {plan.sweep.cluster.python}; install it there, or say where it is, as "
+            "in --set cluster.python=/opt/venv/bin/python"
+        )
+
+
+def _how_it_ended(job: Job) -> str:
     """Say what the driver could not: that it was stopped, killed, or never began."""
-    python = plan.sweep.cluster.python
     if job.status == "STOPPED":
         return f"{job.id} was stopped."
-    if job.exit_code == NOT_FOUND or any("No module named" in e and "dpo_ray" in e for e in last):
-        return (
-            f"Error: cluster.python: {python} on the cluster's head does not find dpo-ray; install "
-            "it there, or say where it is, as in --set cluster.python=/opt/venv/bin/python"
-        )
     if job.status == "FAILED" and job.exit_code is None:
         return f"Error: {job.id} never began: {job.message.strip() or 'Ray does not say why'}"
     if job.exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL):

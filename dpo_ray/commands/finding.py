@@ -27,8 +27,8 @@ def sweep_folder(store: Path, name: str) -> Path:
             return folder.absolute()
     names = sweep_names(store)
     near = get_close_matches(name, names, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"{store} has no sweep {name}{meant}{_listed(names)}")
+    meant = f"; did you mean {near[0]}?" if near else ";"
+    raise ConfigError(f"{store} has no sweep {name}{meant} it has {_listed(names)}")
 
 
 def sweep_names(store: Path) -> list[str]:
@@ -59,6 +59,6 @@ Name = Annotated[
 
 def _listed(names: list[str]) -> str:
     if not names:
-        return "; it has none yet"
+        return "none yet"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"; it has {', '.join(names[:SHOWN])}{more}"
+    return f"{', '.join(names[:SHOWN])}{more}"

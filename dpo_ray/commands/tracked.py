@@ -42,7 +42,8 @@ def tracked(folder: Path, uri: str | None, experiment: str | None = None) -> Tra
     """
     records = read_journal(folder / JOURNAL)
     if not records or not isinstance(records[0], SweepPlanned):
-        raise CorruptJournal(f"{folder / JOURNAL}:1: a journal begins with its plan")
+        got = records[0].kind if records else "nothing"
+        raise CorruptJournal(f"{folder / JOURNAL}:1: must be the sweep's plan, got {got}")
     told = _told(records[0])
     own = told.get("uri") or default_uri(_store(folder)), told.get("experiment") or "dpo-ray"
     place = uri or own[0], experiment or own[1]

@@ -33,7 +33,7 @@ def read_document(path: Path) -> Document:
     places: Places = {(): str(path)}
     values = parse(text, lambda line: f"{path}:{line}", places)
     if values is None:
-        raise ConfigError(f"{path}: is empty")
+        raise ConfigError(f"{path}: must be a map of keys, and is empty")
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a map of keys, got a {type(values).__name__}")
     return Document(values, places, _question(text))
@@ -41,13 +41,15 @@ def read_document(path: Path) -> Document:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ConfigError(f"{path}: must have at most {MAX_BYTES:,} bytes, has {size:,}")
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file{_neighbour(path)}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text, see byte {error.start}") from None
+        byte = f"0x{error.object[error.start]:02x} at byte {error.start}"
+        raise ConfigError(f"{path}: must be UTF-8 text, got {byte}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:  # a NUL in the name

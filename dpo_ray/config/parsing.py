@@ -72,7 +72,7 @@ def _refuse_hostile(text: str, at: At) -> None:
             raise ConfigError(f"{where}: tags are not allowed, got {tag}")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise ConfigError(f"{where}: nested more than {MAX_DEPTH} deep")
+            raise ConfigError(f"{where}: must be nested at most {MAX_DEPTH} deep, got more")
 
 
 def _tag(event: Event) -> str | None:
@@ -117,7 +117,9 @@ def _scalar(yaml: YAML, node: Node, place: str) -> Any:
     try:
         return yaml.constructor.construct_object(node)
     except ValueError:  # thousands of digits
-        raise ConfigError(f"{place}: not a readable number") from None
+        raise ConfigError(
+            f"{place}: must be a readable number, got {len(node.value):,} digits"
+        ) from None
 
 
 def _text(value: str, place: str) -> str:
@@ -127,4 +129,4 @@ def _text(value: str, place: str) -> str:
     try:
         return value.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise ConfigError(f"{place}: not readable text: half of a surrogate pair") from None
+        raise ConfigError(f"{place}: must be readable text, got half of a surrogate pair") from None

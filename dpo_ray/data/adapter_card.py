@@ -58,5 +58,9 @@ def read_card(folder: Path) -> AdapterCard | None:
         return None
     try:
         return AdapterCard(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: is not a card of dpo-ray: {error}") from None
+    except (ValueError, TypeError):
+        fields = ", ".join(AdapterCard.__dataclass_fields__)
+        raise DataError(
+            f"{path}: must be the card that dpo-ray writes beside an adapter, a JSON object with "
+            f"{fields}; without the file, --reference and --beta say what is needed"
+        ) from None

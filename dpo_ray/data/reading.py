@@ -1,5 +1,6 @@
 """A source as a table, memory-mapped, or the line that keeps it from being one."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -57,6 +58,8 @@ def _read_files(source: Source, cache: Path) -> Any:
         options = {"parse_agent_traces": False}  # a column named `type` makes no agent's log
     elif source.builder == "csv":
         options = _csv_options(source)
+    elif not any(map(_has_rows, source.files)):
+        raise DataError(f"{source.name}: {NO_ROWS}")
     try:
         return datasets.load_dataset(
             source.builder,
@@ -67,6 +70,16 @@ def _read_files(source: Source, cache: Path) -> Any:
         )
     except Exception as error:
         raise unreadable(source, error) from error
+
+
+def _has_rows(path: Path) -> bool:
+    """Whether a Parquet file has any: its reader breaks without. Of other files it says more."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return bool(parquet.read_metadata(path).num_rows)
+    except (ArrowException, OSError):
+        return True
 
 
 def _csv_options(source: Source) -> dict[str, Any]:
@@ -104,7 +117,11 @@ def _read_saved(source: Source) -> Any:
     import datasets
 
     try:
+        if not json.loads((source.files[0] / "state.json").read_bytes())["_data_files"]:
+            raise DataError(f"{source.name}: {NO_ROWS}")
         return datasets.load_from_disk(str(source.files[0]), keep_in_memory=False)
+    except DataError:
+        raise
     except Exception as error:
         raise unreadable(source, error) from error
 
@@ -115,7 +132,9 @@ def unreadable(source: Source, error: Exception) -> DataError:
     The reader wraps what is wrong (bad JSON, a column of two types) in its own errors.
     """
     where, cause = source.name, str(error.__cause__ or error)
-    if NO_DATA in cause:
+    if isinstance(error, KeyError):
+        cause = f"there is no {error}"
+    if NO_DATA in cause or isinstance(error, StopIteration):
         return DataError(f"{where}: {NO_ROWS}")
     if source.builder == "json":
         found = next(filter(None, map(broken_json, source.files)), None)

@@ -148,7 +148,8 @@ def _saved_split(shown: str, folder: Path, split: str) -> Path:
     try:
         splits = json.loads((folder / "dataset_dict.json").read_bytes())["splits"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{shown}: dataset_dict.json must list the splits: {error}") from error
+        rule = "must be a folder of save_to_disk, whose dataset_dict.json lists the splits"
+        raise DataError(f"{shown}: {rule}; got none there") from error
     if split not in splits:
         raise DataError(f"{shown}: data.split must be one of {', '.join(splits)}, got {split}")
     return folder / split

@@ -58,7 +58,10 @@ def _check_index(index: Path) -> None:
     try:
         named = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{index}: must map weights to files: {error}") from error
+        raise ConfigError(
+            f"{index}: must be a JSON object whose weight_map names the file of each weight; copy "
+            "or download it again"
+        ) from error
     missing = [name for name in named if not (index.parent / name).is_file()]
     if missing:
         raise ConfigError(f"{index}: names files that are not there: {', '.join(missing)}")

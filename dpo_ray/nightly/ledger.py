@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dpo_ray.errors import CorruptJournal
+from dpo_ray.tracking.damage import damage
 
 LEDGER = "nights.jsonl"
 
@@ -153,5 +154,5 @@ def _entries(path: Path) -> Iterator[AnyEntry]:
         try:
             yield _LINE.validate_json(line)
         except ValidationError as error:
-            said = error.errors()[0]["msg"]
-            raise CorruptJournal(f"{path}:{number}: not an entry of a schedule ({said})") from error
+            said = f"{path}:{number}: not an entry of a schedule: {damage(error)}"
+            raise CorruptJournal(said) from error

@@ -34,7 +34,8 @@ def chosen(state: SweepState, trial: str | None, step: int | None) -> RankedRow:
     steps = sorted({rung.step for rung in row.trial.rungs} | {row.trial.step})
     if step not in steps:
         evaluated = ", ".join(map(str, steps))
-        raise ConfigError(f"--step {step}: {row.name} was evaluated at {evaluated}")
+        rule = f"must be a step at which {row.name} was evaluated"
+        raise ConfigError(f"--step {step}: {rule}; allowed: {evaluated}")
     return at(row.trial, step)
 
 

@@ -57,16 +57,20 @@ def reason_to_end(facts: Facts, budget: BudgetConfig) -> DpoRayError | None:
         return ClusterUnreachable(facts.roomless)
     if len(facts.failures) >= budget.failures:
         return TooManyFailures(
-            f"{len(facts.failures)} trials failed and budget.failures={budget.failures} ends "
+            f"{_trials(len(facts.failures))} failed and budget.failures={budget.failures} ends "
             f"the sweep there; the last one: {facts.failures[-1]}"
         )
     if budget.failures_in_a_row is not None and facts.in_a_row >= budget.failures_in_a_row:
         return TooManyFailures(
-            f"{facts.in_a_row} trials failed one after another and "
+            f"{_trials(facts.in_a_row)} failed one after another and "
             f"budget.failures_in_a_row={budget.failures_in_a_row} ends the sweep there; "
             f"the last one: {facts.failures[-1]}"
         )
     return None
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'s' * (count != 1)}"
 
 
 def fatal_error(outcome: Outcome) -> DpoRayError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from dpo_ray.errors import CorruptJournal, StoreUnwritable
+from dpo_ray.tracking.damage import damage
 from dpo_ray.tracking.records import AnyRecord
 
 Listener = Callable[[AnyRecord], None]
@@ -138,10 +139,11 @@ def _parse(line: bytes, path: Path, seq: int) -> AnyRecord:
     try:
         record = _LINE.validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise CorruptJournal(f"{where}: not a journal record ({first['msg']})") from error
+        raise CorruptJournal(f"{where}: not a journal record: {damage(error)}") from error
     if record.seq != seq:
-        raise CorruptJournal(f"{where}: records must follow each other, got {record.seq=}")
+        raise CorruptJournal(
+            f"{where}: records must follow each other by seq, here {seq}, got {record.seq}"
+        )
     return record
 
 

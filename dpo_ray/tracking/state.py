@@ -221,7 +221,9 @@ class SweepState:
         if isinstance(record, TrialStarted | TrialResumed) and record.trial < CONFIRMATIONS:
             life.first_trial = record.time if life.first_trial is None else life.first_trial
             row = self.trials.get(record.trial)
-            life.waiting -= row is not None and row.status == "KILLED"
+            # One that lost its node in this very life was never among those that waited.
+            here = row is not None and row.ended is not None and row.ended >= life.began
+            life.waiting -= row is not None and row.status == "KILLED" and not here
 
     def row(self, number: int) -> TrialRow:
         """Return a trial of the search or of the confirmation."""

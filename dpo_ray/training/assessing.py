@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_ray.data.adapter_card import AdapterCard, read_card
+from dpo_ray.data.weights import check_weights
 from dpo_ray.errors import DataError, JudgingFailed
 from dpo_ray.evaluation.evaluate import Evaluation, Loss
 from dpo_ray.evaluation.rewards import UNWEIGHTED
@@ -92,6 +93,7 @@ def _put_on(base: Any, adapter: Path) -> Iterator[Any]:
     """Yield the base with the adapter on it; leave the base as it was."""
     from peft import PeftModel
 
+    check_weights(adapter)
     names, use_cache = set(base.__dict__), base.config.use_cache
     policy = PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
     try:

@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -24,13 +26,19 @@ def free_port() -> int:
 class Node:
     """One `ray start --block`; everything it has started ends with it."""
 
-    def __init__(self, options: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        options: list[str],
+        environment: dict[str, str],
+        log: Path,
+        within: Sequence[str] = (),
+    ) -> None:
         ports = ("--dashboard-agent-listen-port", "--dashboard-agent-grpc-port")
         ports += ("--metrics-export-port", "--runtime-env-agent-port")
         own = [f"{name}={free_port()}" for name in ports]
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [RAY, "start", "--block", "--node-ip-address=127.0.0.1", *own, *options],
+                [*within, RAY, "start", "--block", "--node-ip-address=127.0.0.1", *own, *options],
                 env=environment,
                 stdout=stream,
                 stderr=stream,
@@ -68,6 +76,11 @@ class TwoNodes:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token),
             "RAY_USAGE_STATS_ENABLED": "0",
+            # A node that is gone is missed in seconds, not in half a minute.
+            "RAY_health_check_initial_delay_ms": "1000",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_timeout_ms": "2000",
+            "RAY_health_check_failure_threshold": "3",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         self.environment.pop("RAY_ADDRESS", None)
@@ -82,12 +95,12 @@ class TwoNodes:
         self._wait(1)
         self.add()
 
-    def add(self) -> None:
-        """Start one more worker node."""
+    def add(self, within: Sequence[str] = ()) -> None:
+        """Start one more worker node, `within` another command."""
         options = [f"--address=127.0.0.1:{self.gcs}", f"--num-cpus={self.cpus}"]
         # Nodes of one machine would else unpack, and remove, the job's folder in one place.
         options += [f"--temp-dir={self.folder / f'n{len(self.nodes)}'}"]
-        self.nodes.append(Node(options, self.environment, self.folder / "worker.log"))
+        self.nodes.append(Node(options, self.environment, self.folder / "worker.log", within))
         self._wait(2)
 
     def end(self) -> None:
@@ -96,19 +109,25 @@ class TwoNodes:
 
     def alive(self) -> int:
         """How many nodes the head counts."""
-        headers = {"Authorization": f"Bearer {self.token.read_text()}"}
         try:
-            found = requests.get(f"{self.address}/api/v0/nodes", headers=headers, timeout=5).json()
+            found = self._ask("GET", "/api/v0/nodes")
         except (requests.RequestException, ValueError):
             return 0
         nodes = ((found.get("data") or {}).get("result") or {}).get("result") or []
         return sum(each["state"] == "ALIVE" for each in nodes)
 
+    def stop(self, job: str) -> bool:
+        """What `ray job stop` asks for; whether the job was running."""
+        return bool(self._ask("POST", f"/api/jobs/{job}/stop")["stopped"])
+
+    def _ask(self, method: str, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.token.read_text()}"}
+        return requests.request(method, self.address + path, headers=headers, timeout=10).json()
+
     def _wait(self, nodes: int) -> None:
         deadline = time.monotonic() + UP_S
         while self.alive() < nodes:
-            ends = [each.process.poll() for each in self.nodes]
             log = self.folder / ("head.log" if nodes == 1 else "worker.log")
-            assert ends == [None] * len(ends), log.read_text()
+            assert self.nodes[-1].process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.3)

@@ -227,7 +227,10 @@ def test_an_adapter_of_a_hubs_model_names_it_and_opens_where_the_hub_is(store, t
     [
         (("--trial", "t07"), "--trial t07: must be one of t00, t01, t02"),
         (("--dtype", "float32"), "so it needs --merged"),
-        (("--step", "15"), "--step 15: t00 was evaluated at 20, 30, 60"),
+        (
+            ("--step", "15"),
+            "must be a step at which t00 was evaluated; allowed: 20, 30, 60",
+        ),
         (("--step", "20"), "t00 at step 20 was not kept; --step may be 30 or 60"),
         (("--trial", "t02"), "nothing of this trial was: it is FAILED (the loss is not finite)"),
     ],

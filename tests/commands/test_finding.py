@@ -29,7 +29,7 @@ def test_the_last_one_worked_on_comes_first(store):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(store):
-    with pytest.raises(ConfigError, match=r"no sweep beta-1a2; did you mean beta-1a2b\?; it has"):
+    with pytest.raises(ConfigError, match=r"no sweep beta-1a2; did you mean beta-1a2b\? it has"):
         sweep_folder(store, "beta-1a2")
 
 

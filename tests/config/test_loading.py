@@ -89,8 +89,8 @@ def refusal(load, *arguments) -> str:
             "mysql://, mssql://",
         ),
         ("- a\n- b\n", "s.yaml: must be a map of keys, got a list"),
-        ("", "s.yaml: is empty"),
-        ("# only a comment\n", "s.yaml: is empty"),
+        ("", "s.yaml: must be a map of keys, and is empty"),
+        ("# only a comment\n", "s.yaml: must be a map of keys, and is empty"),
     ],
 )
 def test_a_bad_sweep_file_is_refused_in_these_words(write, text, message):
@@ -157,9 +157,9 @@ def test_a_missing_file_is_named_with_its_nearest_neighbour(write):
 def test_files_that_are_not_yaml_text_are_refused(write):
     path = write("s.yaml", "")
     path.write_bytes("training: {}".encode("utf-16"))
-    assert refusal(load_sweep, path) == "s.yaml: not UTF-8 text, see byte 0"
+    assert refusal(load_sweep, path) == "s.yaml: must be UTF-8 text, got 0xff at byte 0"
     path.write_bytes(b"#" * 1_000_001)
-    assert refusal(load_sweep, path) == "s.yaml: larger than 1,000,000 bytes"
+    assert refusal(load_sweep, path) == ("s.yaml: must have at most 1,000,000 bytes, has 1,000,001")
     path.write_bytes(b"a: \x00")
     assert refusal(load_sweep, path).startswith("s.yaml:1: not valid YAML: ")
     assert refusal(load_sweep, path.parent) == ".: cannot be read: Is a directory"

@@ -53,7 +53,7 @@ def test_every_value_has_its_line():
             "a: &x 1\nb: *x\n",
             "f.yaml:2: aliases are not allowed, got *x; write the value out",
         ),
-        ("a: " + "[" * 50_000, f"f.yaml:1: nested more than {MAX_DEPTH} deep"),
+        ("a: " + "[" * 50_000, f"f.yaml:1: must be nested at most {MAX_DEPTH} deep, got more"),
         ("1: a", "f.yaml:1: keys must be text, got 1"),
         (": a", "f.yaml:1: keys must be text, got nothing"),
         (
@@ -66,7 +66,7 @@ def test_every_value_has_its_line():
             "f.yaml:2: not valid YAML: found character '\\t' that cannot start any token",
         ),
         ("a: b: c", "f.yaml:1: not valid YAML: mapping values are not allowed here"),
-        ("a: " + "9" * 5000, "f.yaml:1: not a readable number"),
+        ("a: " + "9" * 5000, "f.yaml:1: must be a readable number, got 5,000 digits"),
         (
             "a: 1\n---\nb: 2",
             "f.yaml:2: not valid YAML: expected a single document in the stream from line 1, "
@@ -81,7 +81,7 @@ def test_what_is_refused_is_refused_with_its_line(text, message):
 
 
 def test_half_a_character_is_refused():
-    with pytest.raises(ConfigError, match=r"f\.yaml:1: not readable text"):
+    with pytest.raises(ConfigError, match=r"f\.yaml:1: must be readable text"):
         read(r'key: "\ud83d"')
 
 

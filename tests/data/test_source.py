@@ -123,9 +123,8 @@ def test_a_split_that_was_not_saved_is_named_beside_those_that_were(find, saved)
 
 def test_a_folder_whose_list_of_splits_is_broken_is_named(find, tmp_path):
     (tmp_path / "dataset_dict.json").write_text("{}")
-    assert refusal(find, tmp_path).startswith(
-        f"{tmp_path}: dataset_dict.json must list the splits: "
-    )
+    rule = "must be a folder of save_to_disk, whose dataset_dict.json lists the splits"
+    assert refusal(find, tmp_path) == f"{tmp_path}: {rule}; got none there"
 
 
 @pytest.mark.parametrize(

@@ -74,4 +74,6 @@ def test_a_part_that_the_index_names_must_be_there(folder):
 def test_an_index_that_is_no_index_is_named(folder):
     index = folder / "model.safetensors.index.json"
     index.write_text("[]")
-    assert refusal(check_weights, folder).startswith(f"{index}: must map weights to files: ")
+    assert refusal(check_weights, folder).startswith(
+        f"{index}: must be a JSON object whose weight_map names"
+    )

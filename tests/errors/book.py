@@ -122,17 +122,18 @@ def plain(text: str, folder: Path) -> str:
     """Take out of a text what differs from machine to machine."""
     known = {
         str(folder): "HERE",
-        str(ROOT): "PROJECT",
         sys.executable: "PYTHON",
+        str(ROOT): "PROJECT",
         socket.gethostname(): "HOST",
         str(Path("~").expanduser() / ".cache"): "CACHE",
     }
     for place, name in known.items():
         text = text.replace(place, name)
     text = re.sub(r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:PORT", text)
+    text = re.sub(r"--port \d{5}", "--port PORT", text)
     text = re.sub(r"/tmp/[\w.-]+(/[\w.-]+)*", "TMP", text)
     text = re.sub(r"0x[0-9a-f]{6,}", "0xADDRESS", text)
-    return re.sub(r"(has|available) \d+ CPUs?", r"\1 SOME CPUs", text).rstrip()
+    return re.sub(r"this machine has \d+;", "this machine has SOME;", text).rstrip()
 
 
 def page(chapters: Sequence[tuple[str, list[tuple[str, Said]]]]) -> str:
@@ -146,8 +147,10 @@ def page(chapters: Sequence[tuple[str, list[tuple[str, Said]]]]) -> str:
     for name, entries in chapters:
         lines += ["", f"## {name}"]
         for title, said in entries:
-            typed = f"`{said.typed}`, " if said.typed else ""
-            lines += ["", f"**{title}** ({typed}exit code {said.code})", "", "```text"]
+            ways = [f"`{said.typed}`"] * bool(said.typed)
+            ways += [f"exit code {said.code}"] * (said.code > 0)
+            how = f" ({', '.join(ways)})" if ways else ""
+            lines += ["", f"**{title}**{how}", "", "```text"]
             lines += [*said.text.split("\n"), "```"]
     return "\n".join(lines) + "\n"
 

@@ -25,10 +25,13 @@ SWEEPS = {
     "several mistakes at once": "search: {trials: 0}\ntraining: {beta: -1}\n",
     "a base file that is none": "extends: 5\n",
     "a base file that is not there": "extends: nosuch.yaml\n",
+    "a base file whose name no file can have": 'extends: "s\\0.yaml"\n',
     "a base file that extends another": "extends: sweeps/nightly.yaml\n",
     "all prompts kept from training": "data: {validation: 0.5, test: 0.5}\n",
     "rungs that do not end with 1": "evaluation: {at: [0.5]}\n",
-    "a judge named like a group of metrics": "evaluation: {further_judges: {rewards: {type: reward}}}\n",
+    "a judge named like a group of metrics": (
+        "evaluation: {further_judges: {rewards: {type: reward}}}\n"
+    ),
     "a judge's own code without a commit": (
         "evaluation: {judge: {type: reward_model, model: org/m, trust_remote_code: true}}\n"
     ),
@@ -85,13 +88,31 @@ SWEEPS = {
     ),
     "a penalty-free objective that measures beta": "objective: {metric: rewards/margins}\n",
     "a first trial outside its range": "search: {try_first: [{beta: 9.0}]}\n",
+    "a first trial given twice": "search: {try_first: [{beta: 0.2}, {beta: 0.2}]}\n",
+    "a first trial of what is not searched": "search: {try_first: [{warmup: 0.2}]}\n",
+    "a number in quotes": "training: {beta: '0.3'}\n",
+    "a number that is none": "training: {beta: .nan}\n",
+    "text for a whole number": "training: {lora_rank: many}\n",
+    "a word that is none of those allowed": "training: {loss_type: sigmod}\n",
+    "nothing where there must be something": "training:\n",
     "a source that nobody can read": "data: {source: pairs.docx}\n",
     "a split of a source that has none": "data: {source: pairs.jsonl, split: test}\n",
-    "more workers than there are CPUs": "resources: {workers: 8}\n",
-    "more GPUs than there are": "resources: {gpus_per_worker: 1}\n",
+    "more workers than there are CPUs": "resources: {workers: 512}\ntraining: {batch_size: 512}\n",
+    "more GPUs than there are": "resources: {gpus_per_worker: 64}\n",
 }  # fmt: skip
 
 SPACES = {
+    "a range relative to 0": "weight_decay: {type: float, low: 0.5, high: 2, relative: true}",
+    "epochs where the steps are fixed": "epochs: {type: int, low: 1, high: 3}",
+    "a range for what is one of a few words": "loss_type: {type: float, low: 0, high: 1}",
+    "a tie that gives no whole numbers": (
+        "lora_rank: {type: int, low: 2, high: 8}\n"
+        "  lora_alpha: {type: tied, to: lora_rank, times: 0.5}"
+    ),
+    "a control trial that breaks a tie": (
+        "lora_rank: {type: int, low: 2, high: 8}\n"
+        "  lora_alpha: {type: tied, to: lora_rank, times: 5}"
+    ),
     "a step on a logarithmic scale": "beta: {type: float, low: 0.1, high: 1, log: true, step: 0.1}",
     "a whole-number step on a logarithmic scale": (
         "lora_rank: {type: int, low: 2, high: 8, log: true, step: 2}"
@@ -167,17 +188,12 @@ def _(place) -> Said:
     return dry_run("--sweep", "sweeps")
 
 
-@FILES.when("a sweep file whose name no file can have")
-def _(place) -> Said:
-    return dry_run("--sweep", "s\0.yaml")
-
-
 @FILES.when("a name that leads elsewhere")
 def _(place) -> Said:
     return dry_run("--name", "../elsewhere")
 
 
-@FILES.when("a search whose sampler is no grid's friend")
+@FILES.when("a sampler that cannot search branches")
 def _(place) -> Said:
     return dry_run("--set", "search.sampler=gp", space="search_spaces/losses.yaml")
 

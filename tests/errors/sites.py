@@ -14,7 +14,9 @@ TREE = {
     for name, found in inspect.getmembers(errors, inspect.isclass)
     if issubclass(found, errors.DpoRayError)
 }
-MAKERS = {*TREE, "broken_rule"}
+BELOW = {"JobLost"}
+"""Errors of the tree that are drawn elsewhere: their neighbours alone tell them apart."""
+MAKERS = {*TREE, *BELOW, "broken_rule"}
 BY_KIND = "ERROR[kind]"
 """How dpo_ray/data/hub.py chooses between two of them."""
 

@@ -26,7 +26,7 @@ FLOOD = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for
         ("training: !!python/name:os.system\n", "tags are not allowed"),
         ("a: 1\nb: 2\na: 3\n", "f.yaml:3: a: written twice, first at f.yaml:1"),
         (FLOOD, "f.yaml:2: aliases are not allowed"),
-        ("#" * 1_000_001, "f.yaml: larger than 1,000,000 bytes"),
+        ("#" * 1_000_001, "f.yaml: must have at most 1,000,000 bytes, has 1,000,001"),
         ("hobby: fishing\n", "f.yaml:1: hobby: unknown key"),
     ],
 )

@@ -12,6 +12,7 @@ from dpo_ray.tracking.champion import (
     Registered,
     Version,
     challenges,
+    coronation,
     promotion,
 )
 from dpo_ray.tracking.mlflow_registry import Registry
@@ -33,9 +34,9 @@ def test_s16_one_line_alone_moves_an_alias_and_every_caller_of_it_is_known():
     moving = calls("set_registered_model_alias") | calls("delete_registered_model_alias")
     assert list(moving) == ["dpo_ray/tracking/mlflow_registry.py"]
     for path, aliases in calls("give_alias").items():
-        # A mirror makes challengers. Only what asks the written rule makes a champion.
-        mirrors = path == "dpo_ray/tracking/mlflow_champion.py"
-        assert aliases == ["CHALLENGER"] if mirrors else "promotion(" in sources()[path]
+        asks = "promotion(" if path.startswith("dpo_ray/commands/") else "coronation("
+        assert asks in sources()[path]
+        assert set(aliases) <= {"CHALLENGER", "CHAMPION"}
 
 
 def test_s16_a_sweep_challenges_but_an_older_one_does_not_take_its_alias_back():
@@ -43,6 +44,16 @@ def test_s16_a_sweep_challenges_but_an_older_one_does_not_take_its_alias_back():
     assert challenges(Registered(), old)
     assert challenges(Registered((old,), {CHALLENGER: "1"}), new)
     assert not challenges(Registered((old, new), {CHALLENGER: "2"}), old)
+
+
+def test_s16_what_was_decided_against_another_champion_crowns_nobody():
+    old, new = Version("1", "monday", 1000.0), Version("2", "tuesday", 2000.0)
+    known = Registered((old, new), {CHAMPION: "1"})
+    assert coronation(known, new, previous="1") == Promotion("2", previous="1")
+    for beaten in (None, "7"):
+        assert coronation(known, new, previous=beaten) is None
+    assert coronation(Registered((new,)), new, previous=None) == Promotion("2", previous=None)
+    assert coronation(Registered((new,)), new, previous="1") is None
 
 
 def test_s16_a_sweep_without_a_version_moves_nothing():

@@ -160,7 +160,7 @@ def test_a_write_that_fails_half_way_leaves_no_half_line(journal):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
     try:
-        with pytest.raises(StoreUnwritable, match="File too large.*make room"):
+        with pytest.raises(StoreUnwritable, match=r"File too large.*make room"):
             journal.append(points(1)[0])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,6 +1,7 @@
 """The fold tells what a sweep looks like after any prefix of its journal."""
 
-from dpo_ray.tracking.records import RungDecided, TrialEnded, TrialStarted
+from dpo_ray.tracking.progress import progress
+from dpo_ray.tracking.records import RungDecided, TrialEnded, TrialResumed, TrialStarted
 from dpo_ray.tracking.state import SweepState, fold
 
 
@@ -69,3 +70,14 @@ def test_running_trials_are_the_ones_without_an_end_whatever_the_journal_holds(e
         state = fold(example[:count])
         rows = [row for row in state.trials.values() if row.status == "RUNNING"]
         assert state.running == rows
+
+
+def test_a_trial_that_lost_its_node_and_goes_on_is_counted_once():
+    begun = TrialStarted(
+        trial=0, params={}, origin="control", slot="a", folder="/f", total_steps=60
+    )
+    lost = TrialEnded(trial=0, state="KILLED", reason="its node left", step=10, seconds=4.0)
+    back = TrialResumed(trial=0, slot="b", step=10, total_steps=60)
+    done = TrialEnded(trial=0, state="COMPLETED", reason="ran", step=60, seconds=9.0)
+    assert progress(fold([begun, lost, back]), 4, back.time).ended == 0
+    assert progress(fold([begun, lost, back, done]), 4, done.time).ended == 1
