@@ -80,7 +80,7 @@ def _settings(trials: int, slots: int, steps: int, port: int) -> tuple[str, ...]
         "search.scheduler.type=none",
         f"training.max_steps={steps}",
         "training.checkpoint_steps=10",
-        "training.learning_rate=5.0e-4",
+        "training.learning_rate=2.0e-4",  # gentle: no trial may fail by a limit
         "evaluation.at=[0.25, 0.5, 1.0]",
         "budget.retries=20",
         f"tracking.uri=http://127.0.0.1:{port}",
