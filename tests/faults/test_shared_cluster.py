@@ -1,10 +1,15 @@
 """On a Ray cluster that goes on after the sweep: what a trial frees, and what it leaves on disk."""
 
 import json
+import os
+import signal
 
 import pytest
+from ray.util import placement_group_table
 
 from dpo_ray.data.trial_files import ADAPTER, RESUME
+from dpo_ray.slots.pool import SlotPool
+from dpo_ray.slots.slot import SlotShape
 from tests.faults.invariants import hold, nobody_is_left
 from tests.faults.judges import NOTES, STOPPED
 from tests.faults.life import Sweep, ends
@@ -99,3 +104,21 @@ def test_fault_01_the_driver_is_killed_on_a_cluster_that_stays(cluster, place):
     nobody_is_left(sweep)
     hold(sweep, sweep.run(WITHIN_S), code=0, within_s=WITHIN_S, kept=kept)
     assert any(r.kind == "trial_resumed" and r.step > 0 for r in sweep.records)
+
+
+@pytest.mark.injects("kill -9 of a slot's process")
+def test_a_slot_that_dies_leaves_no_reservation(cluster, tmp_path):
+    import ray
+
+    with SlotPool("dying", 1, SlotShape(1, 0.9, 0.0, str(tmp_path), disposable=True)) as pool:
+        pool.wait_warm()
+        (name,) = pool.slots
+        pid = ray.get(pool.slots[name].__ray_call__.remote(lambda _: os.getpid()))
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ray.exceptions.RayActorError):
+            ray.get(pool.slots[name].running.remote())
+        successor = pool.replace(name)
+        assert pool.replace(name) == successor
+        pool.wait_warm()
+        groups = [each for each in placement_group_table().values() if each["state"] == "CREATED"]
+        assert [each["name"].partition("/")[0] for each in groups] == [successor]
