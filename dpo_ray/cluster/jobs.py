@@ -25,6 +25,9 @@ TALKATIVE = (
 SWEEP, COMMAND = "dpo-ray-sweep", "dpo-ray-command"
 """What a job says of itself: the sweep's folder, and the command that it is."""
 
+BROKEN = (ConnectionError, RuntimeError, ValueError, KeyError, TypeError)
+"""What Ray's client raises where the answer is none of a Jobs API."""
+
 Answer = TypeVar("Answer")
 
 
@@ -128,18 +131,18 @@ class JobsApi:
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         import ray
         import requests
+        from ray.util.state.exception import RayStateApiException
 
+        broken = (*BROKEN, requests.RequestException, RayStateApiException, ray.exceptions.RayError)
         try:
             return question()
         except ray.exceptions.AuthenticationError as error:
             raise no_entry(self.address, _first_line(error)) from error
-        except (ConnectionError, RuntimeError, ValueError, requests.RequestException) as error:
+        except broken as error:
             if "status code 404" in str(error):
                 raise JobLost(f"the cluster at {self.address} does not know the job") from error
-            told = f"the Jobs API at {self.address} does not do as asked: {_first_line(error)}"
-            raise ClusterUnreachable(told) from error
-        except ray.exceptions.RayError as error:
-            told = f"the Jobs API at {self.address} does not answer: {_first_line(error)}"
+            kind = type(error).__name__
+            told = f"no Jobs API does as asked at {self.address}: {kind}: {_first_line(error)}"
             raise ClusterUnreachable(told) from error
 
 

@@ -1,6 +1,7 @@
 """A sweep as a job on a cluster: the documented command, run on the head, followed from here."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -14,7 +15,7 @@ from types import FrameType
 
 from dpo_ray.cluster.addresses import cluster_address, takes_jobs
 from dpo_ray.cluster.following import LogLines, Patience, follow
-from dpo_ray.cluster.jobs import COMMAND, SWEEP, Job, JobsApi
+from dpo_ray.cluster.jobs import COMMAND, SWEEP, Job, JobLost, JobsApi
 from dpo_ray.cluster.packing import refuse_too_much
 from dpo_ray.cluster.token import refuse_open
 from dpo_ray.config.redaction import redact_command
@@ -66,13 +67,18 @@ def submit_sweep(plan: Plan, typed: Typed, voice: Voice) -> int:
     address = str(cluster_address(plan.sweep.cluster.address))
     command = entrypoint(plan, typed, Path.cwd(), voice.as_json)
     refuse_open(address, typed.open_allowed)
-    api = JobsApi(address)
-    check_resources(plan, api.available())
-    job_id = _running(api, plan, command)
-    if job_id is None:
-        job_id = _submit(api, plan, command, voice)
-    else:
-        say(voice.messages, f"{job_id} runs already: following it.")
+    try:
+        api = JobsApi(address)
+        check_resources(plan, api.available())
+        job_id = _running(api, plan, command)
+        if job_id is None:
+            job_id = _submit(api, plan, command, voice)
+        else:
+            say(voice.messages, f"{job_id} runs already: following it.")
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted before the job was followed; the same command follows it, if it runs"
+        ) from None
     return _to_its_end(api, job_id, plan, voice)
 
 
@@ -175,7 +181,9 @@ def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice) -> int:
         if voice.as_json:
             facts = {"name": plan.name, "exit_code": left.exit_code, "reason": str(left)}
             give_json({**facts, "job": job_id, "address": api.address})
-        say(voice.messages, _what_now(api, job_id, voice))
+        lost = isinstance(error, JobLost)
+        told = f"{GO_ON}: {voice.again}" if lost else _what_now(api, job_id, voice)
+        say(voice.messages, told)
         raise left from None
     _refuse_other_python(job, lines.last, plan)
     if told := _how_it_ended(job):
@@ -224,7 +232,7 @@ def _stop(api: JobsApi, job_id: str) -> str:
 
 def _refuse_other_python(job: Job, last: Iterable[str], plan: Plan) -> None:
     """Refuse a Python on the head that has no dpo-ray: no driver has run."""
-    unknown = any("No module named" in line and "dpo_ray" in line for line in last)
+    unknown = any(re.search(r"No module named '?dpo_ray\b", line) for line in last)
     if job.exit_code == NOT_FOUND or (job.exit_code and unknown):
         raise ConfigError(
             f"{plan.sweep_path}: cluster.python: must be a Python on the cluster's head that has "

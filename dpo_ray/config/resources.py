@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from dpo_ray.config.redaction import redact_text
 from dpo_ray.config.rules import STRICT, broken_rule
 
 OWN_KEYS = {
@@ -69,3 +70,13 @@ class ClusterConfig(BaseModel):
     node_cache: Annotated[str, Field(min_length=1)] | None = None
     """Folder on a node's own disk that prepared data is copied to once; not set: below the node's
     temporary folder on a joined cluster, and no copy on this machine alone."""
+
+    @field_validator("address")
+    @classmethod
+    def _address_holds_no_secret(cls, address: str | None) -> str | None:
+        if address is not None and redact_text(address) != address:
+            raise broken_rule(
+                f"must hold no user or password, got {redact_text(address)}; Ray's token lies in "
+                "~/.ray/auth_token"
+            )
+        return address

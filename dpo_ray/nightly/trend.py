@@ -17,7 +17,7 @@ from dpo_ray.tracking.records import Metrics
 from dpo_ray.tracking.wording import configuration, duration, number, with_interval
 
 CHAMPION = Look("champion", "#D55E00", "D", 6.5)
-OWN = Look("the night's own policy", "#0072B2", "o", 6)
+OWN = Look("policy of the night", "#0072B2", "o", 6)
 HEADS = (
     "night (UTC)",
     "state",

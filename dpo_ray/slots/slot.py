@@ -43,6 +43,7 @@ class Slot(SlotMailbox):
         self._handle = ray.get_runtime_context().current_actor
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._members: dict[int, Member] = {}
+        self._left = False
 
     async def open(self) -> None:
         """Start the worker group and its watch; returns at once."""
@@ -55,12 +56,12 @@ class Slot(SlotMailbox):
         before = self._members.get(rank)
         if before is not None and rank == 0 and before.node in await _nodes_gone():
             await self.forgive()
-        self._members[rank] = member
+        self._members[rank], self._left = member, False
         self._sign = self._clock()
 
     async def running(self) -> bool:
-        """Whether the worker group is still there."""
-        return self._thread.is_alive()
+        """Whether the worker group is still there; one that has lost its node is not waited for."""
+        return self._thread.is_alive() and not self._left
 
     async def _watch_over(self) -> None:
         looked = self._clock()
@@ -78,7 +79,7 @@ class Slot(SlotMailbox):
         """Take no job while a worker's node is gone: it may be long until another has room."""
         gone = await _nodes_gone() if self._members else set()
         if any(each.node in gone for each in self._members.values()):
-            self._members = {}
+            self._members, self._left = {}, True
             await self.cool(f"{self.name}: the node of its workers has left the cluster")
 
     async def _act(self, job_id: int, found: Overdue) -> None:

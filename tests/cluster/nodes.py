@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -108,13 +109,20 @@ class TwoNodes:
 
     def alive(self) -> int:
         """How many nodes the head counts."""
-        headers = {"Authorization": f"Bearer {self.token.read_text()}"}
         try:
-            found = requests.get(f"{self.address}/api/v0/nodes", headers=headers, timeout=5).json()
+            found = self._ask("GET", "/api/v0/nodes")
         except (requests.RequestException, ValueError):
             return 0
         nodes = ((found.get("data") or {}).get("result") or {}).get("result") or []
         return sum(each["state"] == "ALIVE" for each in nodes)
+
+    def stop(self, job: str) -> bool:
+        """What `ray job stop` asks for; whether the job was running."""
+        return bool(self._ask("POST", f"/api/jobs/{job}/stop")["stopped"])
+
+    def _ask(self, method: str, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.token.read_text()}"}
+        return requests.request(method, self.address + path, headers=headers, timeout=10).json()
 
     def _wait(self, nodes: int) -> None:
         deadline = time.monotonic() + UP_S

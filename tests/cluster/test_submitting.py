@@ -59,6 +59,12 @@ def test_a_path_out_of_the_folder_is_refused(typed):
         entrypoint(plan, words, ROOT)
 
 
+def test_no_password_stands_in_the_address(typed):
+    with pytest.raises(ConfigError, match=r"must hold no user or password") as refused:
+        typed("cluster.address=http://me:hunter2@head:8265")
+    assert "hunter2" not in str(refused.value)
+
+
 def test_no_secret_goes_into_a_jobs_command(typed):
     plan, words = typed("tracking.uri=postgresql://me:hunter2@db/mlflow")
     with pytest.raises(ConfigError, match=r"no secret may stand there") as refused:
@@ -159,6 +165,15 @@ def test_a_missing_token_is_explained(tmp_path, monkeypatch):
     assert done.returncode == 7
     assert "asks for its token" in done.stderr
     assert "~/.ray/auth_token on the head" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_jobs_api_is_said_to_be_none(tmp_path):
+    with JobsStub() as stub:
+        stub.told = lambda path, shown: (200, {"name": "another server"})
+        done = run(stub, tmp_path)
+    assert done.returncode == 7
+    assert f"no Jobs API does as asked at {stub.address}: KeyError" in done.stderr
     assert "Traceback" not in done.stderr
 
 

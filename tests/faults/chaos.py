@@ -5,6 +5,7 @@ at once) or the tracking server (which is started again at once). At the end eve
 accounted for, once, nothing may be left behind, and MLflow must hold what the journal holds.
 """
 
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -44,27 +45,28 @@ def chaos(
 ) -> None:
     """Run the command line; the module's text is its help."""
     blows = plan_blows(seed, 60 * minutes, worker_every, rare_every)
-    with tempfile.TemporaryDirectory(prefix="dpo-ray-chaos-") as folder:
-        store = Path(folder) / "store"
-        store.mkdir()
-        port = free_port()
-        sweep = Sweep(store, "chaos", _settings(trials, slots, steps, port))
-        with Server(store, port) as server:
-            run = Chaos(sweep, server, blows)
-            ended = run.go()
-        screen = Console(highlight=False)
-        screen.print(_table(run))
-        state = hold(sweep, ended, code=0, within_s=END_S + 60 * minutes)
-        lines = mlflow_is_the_journal(sweep)
-        assert sorted(state.trials) == list(range(trials))
-        statuses = Counter(row.status for row in state.trials.values())
-        assert set(statuses) <= {"COMPLETED", "STOPPED"}, statuses
+    folder = Path(tempfile.mkdtemp(prefix="dpo-ray-chaos-"))
+    screen = Console(highlight=False)
+    screen.print(f"{len(blows)} kills from seed {seed}; all that is written lies in {folder}")
+    store, port = folder / "store", free_port()
+    store.mkdir()
+    sweep = Sweep(store, "chaos", _settings(trials, slots, steps, port), echo=False)
+    with Server(store, port) as server:
+        run = Chaos(sweep, server, blows)
+        ended = run.go()
+    screen.print(_table(run))
+    state = hold(sweep, ended, code=0, within_s=END_S + 60 * minutes)
+    lines = mlflow_is_the_journal(sweep)
+    assert sorted(state.trials) == list(range(trials))
+    statuses = Counter(row.status for row in state.trials.values())
+    assert set(statuses) <= {"COMPLETED", "STOPPED"}, statuses
     screen.print(
         f"{trials} trials in {run.seconds / 60:.1f} min and {len(state.lives)} lives of the driver:"
         f" {', '.join(f'{count} {status}' for status, count in statuses.items())}; none lost, none"
         f" twice, nobody left; MLflow holds the journal's {lines:,} lines of metrics, point for"
         " point."
     )
+    shutil.rmtree(folder)
 
 
 def _settings(trials: int, slots: int, steps: int, port: int) -> tuple[str, ...]:

@@ -60,6 +60,8 @@ class Sweep:
     cluster: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     small: bool = True
+    echo: bool = True
+    """What its lives say goes to this process's stderr as well, where pytest keeps it."""
     family: dict[int, psutil.Process] = field(default_factory=dict)
     """Every process that was ever seen below one of its lives."""
     said: list[str] = field(default_factory=list)
@@ -130,7 +132,8 @@ class Sweep:
         finally:
             life.kill()
             self.said += [path.read_text(errors="replace") for path in paths]
-            sys.stderr.write(self.said[-1])
+            if self.echo:
+                sys.stderr.write(self.said[-1])
 
 
 @dataclass

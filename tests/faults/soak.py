@@ -51,7 +51,7 @@ def soak(
             "search.scheduler.type=none",
             "evaluation.at=[1.0]",
         )
-        sweep = Sweep(Path(folder) / "store", "soak", settings, cluster=address)
+        sweep = Sweep(Path(folder) / "store", "soak", settings, cluster=address, echo=False)
         looks = Looks(sweep)
         with sweep.begin() as life:
             while life.alive:

@@ -65,7 +65,7 @@ def test_fault_05_the_disk_is_full(alone, small_disk, recovered):
     assert "Traceback" not in ended.errors
     (error,) = [line for line in ended.errors.splitlines() if line.startswith("Error: ")]
     assert "No space left on device" in error
-    nobody_is_left(sweep)
+    nobody_is_left(sweep, agents=False)
     kept = ends(sweep.state)
     assert len(kept) >= 2
     resumable = list((sweep.folder / "trials").glob(f"*/{RESUME}*"))

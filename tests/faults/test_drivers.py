@@ -56,10 +56,12 @@ def killed_at(sweep, moments):
             life.rest(later_s)
             assert life.alive, "it was through before it was killed"
             life.kill()
+            blow = time.time()
+        nobody_is_left(sweep, agents=False)
         state = sweep.state
         assert {number: ends(state).get(number) for number in kept} == kept
         kept = ends(state)
-    return kept, time.time()
+    return kept, blow
 
 
 def went_on_after(sweep, blow):
@@ -87,7 +89,6 @@ def is_whole(sweep, state, lives):
 def test_fault_01_the_driver_is_killed(alone, place, recovered):
     sweep = Sweep(place, "killed", SETTINGS)
     kept, blow = killed_at(sweep, [(has_steps, 0), (is_confirming, 0)])
-    nobody_is_left(sweep)
     ended = sweep.run(LIFE_S)
     state = hold(sweep, ended, code=0, within_s=LIFE_S, kept=kept)
     is_whole(sweep, state, lives=3)
