@@ -17,6 +17,7 @@ from dpo_ray.cluster.submitting import Typed, entrypoint
 from dpo_ray.errors import ClusterUnreachable, ConfigError
 from dpo_ray.nightly import pruning
 from dpo_ray.nodes import NodeRoom
+from dpo_ray.output import Voice, messages, results
 from dpo_ray.plan import available, check_resources, make_plan
 from dpo_ray.search.running import refuse_regression
 from dpo_ray.training.assessing import _card
@@ -29,6 +30,7 @@ SPACE, SWEEP = Path("search_spaces/beta.yaml"), Path("sweeps/local.yaml")
 HEAD = "cluster.address=http://127.0.0.1:8265"
 
 SETTINGS = {
+    "a head's address with a password": "cluster.address=http://me:hunter2@ray-head:8265",
     "a CPU that is asked for as a resource of its own": "resources.custom={CPU: 1}",
     "nodes that come late, with GPUs nobody has counted": "cluster.wait_minutes=5",
 }
@@ -252,3 +254,13 @@ def _(place) -> object:
     job = Job("night-1", "FAILED", exit_code=1)
     last = ["python: No module named dpo_ray"]
     return submitting._refuse_other_python(job, last, plan(place, HEAD))
+
+
+@CLUSTER.when("Ctrl-C before a job is followed")
+def _(place) -> object:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    place.patch.setattr(submitting, "JobsApi", interrupted)
+    voice = Voice(results(), messages())
+    return submitting.submit_sweep(plan(place, HEAD), Typed(SPACE, SWEEP), voice)
