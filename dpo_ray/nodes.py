@@ -1,9 +1,11 @@
 """How many workers fit on nodes: Ray places a worker on one node, never on parts of two."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Resources = Mapping[str, float]
+GPU_NAME = "accelerator_type:"
+"""Ray's prefix of the resource that says what a node's GPUs are called."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,40 @@ class NodeRoom:
 def room(nodes: Iterable[NodeRoom], each: Resources) -> int:
     """Return how many workers that take `each` fit on all nodes together."""
     return sum(node.workers(each) for node in nodes)
+
+
+@dataclass(frozen=True)
+class Available:
+    """What the machine or cluster has."""
+
+    cpus: float
+    gpus: int
+    gpu_name: str | None
+    where: str
+    """For people: `this machine`, or a cluster's address."""
+    nodes: tuple[NodeRoom, ...] = ()
+    """The nodes of a cluster; none: one machine."""
+
+    @property
+    def rooms(self) -> tuple[NodeRoom, ...]:
+        """All nodes; the machine is one, where there is no cluster."""
+        return self.nodes or (NodeRoom(self.where, {"CPU": self.cpus, "GPU": self.gpus}),)
+
+
+def available(nodes: Sequence[NodeRoom], where: str) -> Available:
+    """Sum up a cluster."""
+    total: dict[str, float] = {}
+    for node in nodes:
+        for name, amount in node.resources.items():
+            total[name] = total.get(name, 0.0) + amount
+    names = [key.removeprefix(GPU_NAME) for key in total if key.startswith(GPU_NAME)]
+    return Available(
+        cpus=float(total.get("CPU", 0)),
+        gpus=int(total.get("GPU", 0)),
+        gpu_name=names[0] if names else None,
+        where=where,
+        nodes=tuple(nodes),
+    )
 
 
 def _fit(name: str, asked: float, there: float) -> int:

@@ -24,7 +24,8 @@ from dpo_ray.config.training import TrainingConfig
 from dpo_ray.config.try_first import resolve_try_first
 from dpo_ray.config.wording import problem
 from dpo_ray.errors import ConfigError
-from dpo_ray.nodes import NodeRoom, room
+from dpo_ray.nodes import Available as Available
+from dpo_ray.nodes import room
 
 FirstOrigin = Literal["control", "try_first", "warm_start", "grid"]
 
@@ -140,40 +141,6 @@ def _first(space: SearchSpace, sweep: SweepConfig, sweep_file: Document) -> list
 
 
 @dataclass(frozen=True)
-class Available:
-    """What the machine or cluster has."""
-
-    cpus: float
-    gpus: int
-    gpu_name: str | None
-    where: str
-    """For people: `this machine`, or a cluster's address."""
-    nodes: tuple[NodeRoom, ...] = ()
-    """The nodes of a cluster; none: one machine."""
-
-    @property
-    def rooms(self) -> tuple[NodeRoom, ...]:
-        """All nodes; the machine is one, where there is no cluster."""
-        return self.nodes or (NodeRoom(self.where, {"CPU": self.cpus, "GPU": self.gpus}),)
-
-
-def available(nodes: Sequence[NodeRoom], where: str) -> Available:
-    """Sum up a cluster."""
-    total: dict[str, float] = {}
-    for node in nodes:
-        for name, amount in node.resources.items():
-            total[name] = total.get(name, 0.0) + amount
-    names = [key.removeprefix(GPU_NAME) for key in total if key.startswith(GPU_NAME)]
-    return Available(
-        cpus=float(total.get("CPU", 0)),
-        gpus=int(total.get("GPU", 0)),
-        gpu_name=names[0] if names else None,
-        where=where,
-        nodes=tuple(nodes),
-    )
-
-
-@dataclass(frozen=True)
 class Placement:
     """What the sweep takes of it."""
 
@@ -191,8 +158,6 @@ class Placement:
 
 PROXY_CPUS = 0.01
 """CPUs of a Tune trial itself, which only leases a slot."""
-GPU_NAME = "accelerator_type:"
-"""Ray's prefix of the resource that says what a node's GPUs are called."""
 
 
 def check_resources(plan: Plan, available: Available) -> Placement:

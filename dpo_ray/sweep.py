@@ -14,10 +14,11 @@ import typer
 from rich.console import Console
 
 from dpo_ray.cluster.addresses import cluster_address, takes_jobs
+from dpo_ray.cluster.entrypoint import Typed
 from dpo_ray.cluster.jobs import JobsApi
 from dpo_ray.cluster.resources import measure_local
 from dpo_ray.cluster.session import cluster_available, knock, ray_session
-from dpo_ray.cluster.submitting import Typed, is_submitted, submit_sweep
+from dpo_ray.cluster.submitting import is_submitted, submit_sweep
 from dpo_ray.cluster.token import refuse_open
 from dpo_ray.cluster.verbosity import speak_up
 from dpo_ray.cost import estimate_seconds

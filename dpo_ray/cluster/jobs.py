@@ -11,8 +11,7 @@ from dpo_ray.cluster.addresses import refuse_silence
 from dpo_ray.cluster.session import quiet
 from dpo_ray.cluster.token import no_entry, show_token
 from dpo_ray.errors import ClusterUnreachable
-from dpo_ray.nodes import NodeRoom
-from dpo_ray.plan import Available, available
+from dpo_ray.nodes import Available, NodeRoom, available
 
 ANSWER_S = 30.0
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")

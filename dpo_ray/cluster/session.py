@@ -15,10 +15,9 @@ from dpo_ray.cluster.token import (
     refuse_open,
     show_token,
 )
-from dpo_ray.cluster.verbosity import is_verbose, ray_logging, worker_environment
+from dpo_ray.cluster.verbosity import is_verbose, ray_logging, say_less, worker_environment
 from dpo_ray.errors import ClusterUnreachable
-from dpo_ray.nodes import NodeRoom
-from dpo_ray.plan import Available, available
+from dpo_ray.nodes import Available, NodeRoom, available
 
 QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -39,12 +38,6 @@ WORKERS = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every process of a sweep on the cluster."""
-
-NOISE = (
-    "worker processes have been started on node",
-    "Raylet is terminated",
-    "has been marked dead",
-)
 
 
 def quiet() -> None:
@@ -79,8 +72,7 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
         raise no_entry(str(address), _first_line(error)) from error
     except (ConnectionError, RuntimeError) as error:
         raise _not_joined(address, error) from error
-    if not is_verbose():
-        _say_less()
+    say_less()
     try:
         if address is not None:
             _refuse_open_cluster(open_allowed)
@@ -152,23 +144,6 @@ def _not_joined(address: str | None, error: Exception) -> ClusterUnreachable:
     return ClusterUnreachable(
         f"{told}; somebody listens there, so it may be the token. {WHERE_FROM}"
     )
-
-
-def _say_less() -> None:
-    """Keep off the screen what Ray tells every driver of its nodes, and what we tell better."""
-    import ray
-
-    worker = ray._private.worker
-    tell = worker.print_to_stdstream
-    if getattr(tell, "tells_less", False):
-        return
-
-    def less(data: dict[str, Any], *more: Any, **named: Any) -> None:
-        if not any(noise in line for line in data.get("lines", ()) for noise in NOISE):
-            tell(data, *more, **named)
-
-    less.tells_less = True  # type: ignore[attr-defined]
-    worker.print_to_stdstream = less
 
 
 def _first_line(error: Exception) -> str:

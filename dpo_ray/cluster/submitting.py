@@ -1,24 +1,21 @@
 """A sweep as a job on a cluster: the documented command, run on the head, followed from here."""
 
-import os
-import re
-import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 from dpo_ray.cluster.addresses import cluster_address, takes_jobs
+from dpo_ray.cluster.ended import exit_code, how_it_ended, refuse_other_python
+from dpo_ray.cluster.entrypoint import Typed, entrypoint
 from dpo_ray.cluster.following import LogLines, Patience, follow
-from dpo_ray.cluster.jobs import COMMAND, SWEEP, Job, JobLost, JobsApi
+from dpo_ray.cluster.jobs import COMMAND, SWEEP, JobLost, JobsApi
 from dpo_ray.cluster.packing import refuse_too_much
 from dpo_ray.cluster.token import refuse_open
-from dpo_ray.config.redaction import redact_command
 from dpo_ray.errors import ClusterUnreachable, ConfigError, DpoRayError, Interrupted, SweepLocked
 from dpo_ray.output import AGAIN, PIPED, RESULT_MARK, Voice, give_json, say
 from dpo_ray.plan import Plan, check_resources
@@ -27,20 +24,6 @@ STOPPING = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
 """A job that is stopped ends as by Ctrl-C and can go on."""
 MARK = "result| "
 GO_ON = "To go on with it"
-NOT_FOUND = 127
-"""A shell's exit code where there is no such program."""
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What was typed, as far as the job's own command repeats it."""
-
-    space: Path
-    sweep_file: Path
-    overrides: Sequence[str] = ()
-    trials: str | None = None
-    verbose: bool = False
-    open_allowed: bool = False
 
 
 def is_submitted(plan: Plan, asked: bool) -> bool:
@@ -80,55 +63,6 @@ def submit_sweep(plan: Plan, typed: Typed, voice: Voice) -> int:
             "interrupted before the job was followed; the same command follows it, if it runs"
         ) from None
     return _to_its_end(api, job_id, plan, voice)
-
-
-def entrypoint(plan: Plan, typed: Typed, here: Path, as_json: bool = False) -> str:
-    """Return the job's command: the documented one, that joins the cluster it runs on.
-
-    Raises:
-        ConfigError: it names a file outside `here`, or holds a secret, which all would see.
-    """
-    settings = [*typed.overrides, "cluster.address=null"]
-    words = [
-        *("-m", "dpo_ray.sweep", _sent(typed.space, here)),
-        *("--sweep", _sent(typed.sweep_file, here)),
-        *("--store", str(plan.store), "--name", plan.name),
-        *(part for each in settings for part in ("--set", each)),
-        *(("--trials", typed.trials) if typed.trials else ()),
-        *(["--json"] if as_json else []),
-        *(["--verbose"] if typed.verbose else []),
-        *(["--allow-insecure-cluster"] if typed.open_allowed else []),
-    ]
-    for shown, word in zip(redact_command(words), words, strict=True):
-        if shown != word:
-            raise ConfigError(
-                f"--set {shown}: a job's command and environment are seen by whoever sees the "
-                "cluster, so no secret may stand there; set it in the environment of the "
-                "cluster's nodes"
-            )
-    return f"{plan.sweep.cluster.python} {shlex.join(words)}"
-
-
-def exit_code(job: Job) -> int:
-    """Return the driver's exit code: 130 of a job that was stopped, 7 of one that never began."""
-    if job.status == "STOPPED":
-        return Interrupted.exit_code
-    if job.exit_code is None:
-        return 0 if job.status == "SUCCEEDED" else ClusterUnreachable.exit_code
-    return 128 - job.exit_code if job.exit_code < 0 else job.exit_code
-
-
-def _sent(path: Path, here: Path) -> str:
-    """Return a path as the job finds it: below its copy of `here`, or where every node has it."""
-    whole = Path(os.path.normpath(path.absolute()))
-    if whole.is_relative_to(here):
-        return str(whole.relative_to(here))
-    if path.is_absolute():
-        return str(path)
-    raise ConfigError(
-        f"{path}: lies outside {here}, which is what goes to the cluster; start from a folder "
-        "above it, or name it by its whole path if the cluster's head has it there, too"
-    )
 
 
 def _running(api: JobsApi, plan: Plan, command: str) -> str | None:
@@ -185,8 +119,8 @@ def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice) -> int:
         told = f"{GO_ON}: {voice.again}" if lost else _what_now(api, job_id, voice)
         say(voice.messages, told)
         raise left from None
-    _refuse_other_python(job, lines.last, plan)
-    if told := _how_it_ended(job):
+    refuse_other_python(job, lines.last, plan)
+    if told := how_it_ended(job):
         say(voice.messages, told)
     if job.status == "STOPPED" and not any(GO_ON in line for line in lines.last):
         say(voice.messages, f"{GO_ON}: {voice.again}")
@@ -228,25 +162,3 @@ def _stop(api: JobsApi, job_id: str) -> str:
     own = Path(sys.executable).with_name("ray")
     ray = str(own) if shutil.which("ray") is None and own.is_file() else "ray"
     return f"RAY_AUTH_MODE=token {ray} job stop {job_id} --address {api.address}"
-
-
-def _refuse_other_python(job: Job, last: Iterable[str], plan: Plan) -> None:
-    """Refuse a Python on the head that has no dpo-ray: no driver has run."""
-    unknown = any(re.search(r"No module named '?dpo_ray\b", line) for line in last)
-    if job.exit_code == NOT_FOUND or (job.exit_code and unknown):
-        raise ConfigError(
-            f"{plan.sweep_path}: cluster.python: must be a Python on the cluster's head that has "
-            f"dpo-ray, got {plan.sweep.cluster.python}; install it there, or say where it is, as "
-            "in --set cluster.python=/opt/venv/bin/python"
-        )
-
-
-def _how_it_ended(job: Job) -> str:
-    """Say what the driver could not: that it was stopped, killed, or never began."""
-    if job.status == "STOPPED":
-        return f"{job.id} was stopped."
-    if job.status == "FAILED" and job.exit_code is None:
-        return f"Error: {job.id} never began: {job.message.strip() or 'Ray does not say why'}"
-    if job.exit_code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return f"Error: the driver of {job.id} was killed; memory of the head may have run out"
-    return ""

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from dpo_ray.cluster.ended import exit_code
+from dpo_ray.cluster.entrypoint import Typed, entrypoint
 from dpo_ray.cluster.following import LogLines
 from dpo_ray.cluster.jobs import Job
 from dpo_ray.cluster.packing import refuse_too_much
-from dpo_ray.cluster.submitting import Typed, entrypoint, exit_code
 from dpo_ray.errors import ConfigError
 from dpo_ray.plan import make_plan
 from tests.cluster.stub import JobsStub

@@ -7,18 +7,17 @@ from types import SimpleNamespace
 import ray
 from ray._private.authentication import authentication_utils
 
-from dpo_ray.cluster import following, submitting, token
+from dpo_ray.cluster import ended, following, submitting, token
+from dpo_ray.cluster.entrypoint import Typed, entrypoint
 from dpo_ray.cluster.following import LogLines, Patience, follow
 from dpo_ray.cluster.jobs import Job, JobsApi
 from dpo_ray.cluster.packing import refuse_too_much
 from dpo_ray.cluster.session import ray_session
 from dpo_ray.cluster.sight import blind_node
-from dpo_ray.cluster.submitting import Typed, entrypoint
 from dpo_ray.errors import ClusterUnreachable, ConfigError
 from dpo_ray.nightly import pruning
-from dpo_ray.nodes import NodeRoom
-from dpo_ray.output import Voice, messages, results
-from dpo_ray.plan import available, check_resources, make_plan
+from dpo_ray.nodes import NodeRoom, available
+from dpo_ray.plan import check_resources, make_plan
 from dpo_ray.search.running import refuse_regression
 from dpo_ray.training.assessing import _card
 from tests.cluster.stub import JobsStub
@@ -143,6 +142,17 @@ def _(place) -> object:
     return submitting._to_its_end(api, "night-1", plan(place, HEAD), voice)
 
 
+@CLUSTER.when("Ctrl-C before a job is followed")
+def _(place) -> object:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    place.patch.setattr(submitting, "refuse_open", lambda *_: None)
+    place.patch.setattr(submitting, "JobsApi", interrupted)
+    voice = SimpleNamespace(as_json=False)
+    return submitting.submit_sweep(plan(place, HEAD), Typed(SPACE, SWEEP), voice)
+
+
 def refused_by(place: Place, question: str, **settings: object) -> object:
     place.patch.setenv("RAY_AUTH_MODE", "disabled")
     with JobsStub(**settings) as stub:
@@ -253,14 +263,4 @@ def _(place) -> object:
 def _(place) -> object:
     job = Job("night-1", "FAILED", exit_code=1)
     last = ["python: No module named dpo_ray"]
-    return submitting._refuse_other_python(job, last, plan(place, HEAD))
-
-
-@CLUSTER.when("Ctrl-C before a job is followed")
-def _(place) -> object:
-    def interrupted(_: str) -> None:
-        raise KeyboardInterrupt
-
-    place.patch.setattr(submitting, "JobsApi", interrupted)
-    voice = Voice(results(), messages())
-    return submitting.submit_sweep(plan(place, HEAD), Typed(SPACE, SWEEP), voice)
+    return ended.refuse_other_python(job, last, plan(place, HEAD))

@@ -64,6 +64,7 @@ SWEEPS = {
         "training: {batch_size: 6}\n"
     ),
     "a batch that workers cannot share": "resources: {workers: 3}\n",
+    "a cluster's address with a password": "cluster: {address: 'http://me:hunter2@head:8265'}\n",
     "tracking in a folder": "tracking: {uri: ./mlruns}\n",
     "target modules that are one name": "training: {target_modules: q_proj}\n",
     "example_weight with another loss": "training: {example_weight: false, loss_type: ipo}\n",

@@ -3,8 +3,8 @@
 import pytest
 
 from dpo_ray.errors import ConfigError
-from dpo_ray.nodes import NodeRoom, room
-from dpo_ray.plan import available, check_resources
+from dpo_ray.nodes import NodeRoom, available, room
+from dpo_ray.plan import check_resources
 
 HEAD = NodeRoom("head", {"CPU": 2.0})
 BIG = NodeRoom("big", {"CPU": 16.0, "GPU": 2.0, "accelerator_type:H100": 1.0, "fast": 1.0})

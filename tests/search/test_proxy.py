@@ -8,7 +8,7 @@ import ray
 from dpo_ray.search.proxy import ProxyTrial, objective_results
 from dpo_ray.search.study import PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
-from dpo_ray.slots.pool import Leases
+from dpo_ray.slots.leases import Leases
 from dpo_ray.training.jobs import Outcome
 
 WIN = {"metric": "win_rate", "direction": "maximize"}
