@@ -64,7 +64,7 @@ def ask() -> Verdict:
     python = HOME / "bin" / "python"
     if not (HOME / "bin" / "pip-audit").is_file():
         subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", PIP_AUDIT]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1", PIP_AUDIT]
         if subprocess.run(install, stderr=subprocess.DEVNULL).returncode:
             return unreachable("pip-audit cannot be installed")
     done = subprocess.run(

@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from dpo_ray.config.redaction import redact
+from dpo_ray.config.redaction import redact, redact_command
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="The result as one JSON object, for machines.")
@@ -152,7 +152,7 @@ def same_command(arguments: Sequence[str], python: str) -> str:
     """Return the command that is running as it can be pasted; it goes on with the same sweep.
 
     `arguments` as in `sys.argv`. What --trials +N has added once stays asked for, so it is left
-    out.
+    out; a secret is to be typed again.
     """
     program, *rest = arguments
     name = Path(program).name
@@ -166,7 +166,7 @@ def same_command(arguments: Sequence[str], python: str) -> str:
             kept += [word, number]
         elif not word.startswith("--trials=+"):
             kept.append(word)
-    return shlex.join([*own, *kept])
+    return shlex.join(redact_command([*own, *kept]))
 
 
 def this_python() -> str:

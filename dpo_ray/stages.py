@@ -112,11 +112,11 @@ def _run(
             for folder in losers(state):
                 remove(folder)
         screen.stage("Writing the last lines to MLflow")
-        full = isinstance(problem, StoreUnwritable)
-        mirrored = mirror.close(FULL_S if full else MIRROR_S)
+        patience = FULL_S if isinstance(problem, StoreUnwritable) else MIRROR_S
+        mirrored = mirror.close(patience)
     _show(state, plan, voice, mirror.view)
     if not mirrored:
-        say(voice.messages, _what_is_missing(mirror, plan))
+        say(voice.messages, _what_is_missing(mirror, plan, patience))
     if isinstance(problem, Interrupted | BudgetSpent | StoreUnwritable):
         say(voice.messages, f"To go on with it: {voice.again}")
     if problem is not None:
@@ -159,8 +159,8 @@ def _show(state: SweepState, plan: Plan, voice: Voice, view: str | None = None) 
         print_summary(voice.results, state, uri, view)
 
 
-def _what_is_missing(mirror: MlflowMirror, plan: Plan) -> str:
-    problems = "; ".join(mirror.problems) or f"it did not answer within {MIRROR_S:g} s"
+def _what_is_missing(mirror: MlflowMirror, plan: Plan, patience: float) -> str:
+    problems = "; ".join(mirror.problems) or f"it did not answer within {patience:g} s"
     return (
         f"MLflow lacks a part of what {plan.folder / JOURNAL} holds: {problems}\n"
         f"dpo-ray sync {plan.folder} writes the rest."

@@ -94,6 +94,9 @@ class SlotPool:
             if name not in self._successors:
                 # Dead for sure: Ray may only have lost sight of it, with all it had reserved.
                 ray.kill(self.slots.pop(name))
+                from dpo_ray.slots.group import free_reservations  # Ray Train, seldom needed here
+
+                free_reservations(name)
                 self._successors[name] = self._open()
             return self._successors[name]
 

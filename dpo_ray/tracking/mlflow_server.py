@@ -1,6 +1,7 @@
 """Where tracking goes, and whether anybody is there: asked without importing MLflow."""
 
 import base64
+import logging
 import os
 import threading
 from pathlib import Path
@@ -42,6 +43,15 @@ def fail_fast_and_quietly() -> None:
     """Set MLflow's environment for a mirror, wherever the user has not. Before its import."""
     for name, value in _FAIL_FAST.items():
         os.environ.setdefault(name, value)
+
+
+def keep_quiet() -> None:
+    """Have MLflow's database layer say nothing of what the mirror is told and tries again.
+
+    It logs whole tracebacks of a locked file or a full disk. `--verbose` lets it.
+    """
+    if os.environ.get("MLFLOW_LOGGING_LEVEL") == _FAIL_FAST["MLFLOW_LOGGING_LEVEL"]:
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def reachable(uri: str, seconds: float = 5.0) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from dpo_ray.config.redaction import redact, redact_text
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.mlflow_data import dataset_input
-from dpo_ray.tracking.mlflow_server import database_file
+from dpo_ray.tracking.mlflow_server import database_file, keep_quiet
 from dpo_ray.tracking.records import Metrics
 
 METRICS_PER_CALL = 1000
@@ -26,6 +26,7 @@ class RunWriter:
     def __init__(self, uri: str, experiment: str) -> None:
         from mlflow import MlflowClient  # seconds to import, and never in the driver's thread
 
+        keep_quiet()
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self.experiment = _open_experiment(self.client, uri, experiment)
 

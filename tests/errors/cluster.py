@@ -29,6 +29,7 @@ SPACE, SWEEP = Path("search_spaces/beta.yaml"), Path("sweeps/local.yaml")
 HEAD = "cluster.address=http://127.0.0.1:8265"
 
 SETTINGS = {
+    "a head's address with a password": "cluster.address=http://me:hunter2@ray-head:8265",
     "a CPU that is asked for as a resource of its own": "resources.custom={CPU: 1}",
     "nodes that come late, with GPUs nobody has counted": "cluster.wait_minutes=5",
 }

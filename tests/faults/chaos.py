@@ -58,8 +58,12 @@ def chaos(
     state = hold(sweep, ended, code=0, within_s=END_S + 60 * minutes)
     lines = mlflow_is_the_journal(sweep)
     assert sorted(state.trials) == list(range(trials))
-    statuses = Counter(row.status for row in state.trials.values())
-    assert set(statuses) <= {"COMPLETED", "STOPPED"}, statuses
+    statuses = Counter(
+        # A finding about a configuration, which no kill has made.
+        "beyond a limit of the evaluation" if row.by_limits else row.status
+        for row in state.trials.values()
+    )
+    assert not {"FAILED", "KILLED", "RUNNING"} & set(statuses), statuses
     screen.print(
         f"{trials} trials in {run.seconds / 60:.1f} min and {len(state.lives)} lives of the driver:"
         f" {', '.join(f'{count} {status}' for status, count in statuses.items())}; none lost, none"
@@ -76,7 +80,7 @@ def _settings(trials: int, slots: int, steps: int, port: int) -> tuple[str, ...]
         "search.scheduler.type=none",
         f"training.max_steps={steps}",
         "training.checkpoint_steps=10",
-        "training.learning_rate=5.0e-4",
+        "training.learning_rate=2.0e-4",  # gentle: no trial may fail by a limit
         "evaluation.at=[0.25, 0.5, 1.0]",
         "budget.retries=20",
         f"tracking.uri=http://127.0.0.1:{port}",

@@ -60,6 +60,8 @@ class Sweep:
     cluster: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     small: bool = True
+    outputs: Path | None = None
+    """Where what its lives say is kept; None: beside the store."""
     echo: bool = True
     """What its lives say goes to this process's stderr as well, where pytest keeps it."""
     family: dict[int, psutil.Process] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class Sweep:
         if self.cluster is not None:
             around["RAY_ADDRESS"] = self.cluster
         before = self.state.lives
-        outputs = self.store.parent / f"{self.name}-outputs"
+        outputs = (self.outputs or self.store.parent) / f"{self.name}-outputs"
         outputs.mkdir(exist_ok=True)
         number = len(list(outputs.iterdir())) // 2
         paths = [outputs / f"{number}.{kind}" for kind in ("screen", "errors")]

@@ -16,10 +16,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster_last, pytest.mark.long]
 WITHIN_S = 240.0
 DISK_MB = 200
 SETTINGS = (
-    "training.max_steps=60",
+    "training.max_steps=40",
     "training.checkpoint_steps=5",
     "training.learning_rate=5.0e-4",
-    "search.trials=6",
+    "search.trials=5",
     "search.scheduler.type=none",
 )
 
@@ -54,8 +54,8 @@ def two_done(state):
 
 
 @pytest.mark.injects("a tmpfs without a free byte under the whole store, two trials at work")
-def test_fault_05_the_disk_is_full(alone, small_disk, recovered):
-    sweep = Sweep(small_disk / "store", "full", SETTINGS)
+def test_fault_05_the_disk_is_full(alone, small_disk, tmp_path, recovered):
+    sweep = Sweep(small_disk / "store", "full", SETTINGS, outputs=tmp_path)
     with sweep.begin() as life:
         life.until(two_done, "two done and two at work")
         life.rest(2)
@@ -81,7 +81,7 @@ def test_fault_05_the_disk_is_full(alone, small_disk, recovered):
 
 @pytest.mark.injects("the journal cut in the middle of a line, as by a power cut")
 def test_fault_27_a_torn_journal(alone, place):
-    sweep = Sweep(place, "torn", SETTINGS)
+    sweep = Sweep(place, "torn", (*SETTINGS, "training.max_steps=16"))
     hold(sweep, sweep.run(WITHIN_S), code=0, within_s=WITHIN_S)
     text = sweep.journal.read_bytes()
     sweep.journal.write_bytes(text[: len(text) * 2 // 3])

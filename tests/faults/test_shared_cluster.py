@@ -1,10 +1,15 @@
 """On a Ray cluster that goes on after the sweep: what a trial frees, and what it leaves on disk."""
 
 import json
+import os
+import signal
 
 import pytest
+from ray.util import placement_group_table
 
 from dpo_ray.data.trial_files import ADAPTER, RESUME
+from dpo_ray.slots.pool import SlotPool
+from dpo_ray.slots.slot import SlotShape
 from tests.faults.invariants import hold, nobody_is_left
 from tests.faults.judges import NOTES, STOPPED
 from tests.faults.life import Sweep, ends
@@ -28,7 +33,7 @@ def growing(cluster, place):
             "training.checkpoint_steps=1",
             f"search.trials={TRIALS}",
             "search.scheduler={type: asha, grace_trials: 1}",
-            "evaluation.at=[0.2, 0.5, 1.0]",
+            "evaluation.at=[0.25, 0.5, 1.0]",
             "evaluation.judge={type: reward, function: 'tests.faults.judges:poor'}",
         ),
         cluster=cluster,
@@ -73,13 +78,13 @@ def test_fault_06_checkpoints_do_not_pile_up(growing):
 def test_fault_24_a_trial_is_stopped_early(growing, recovered):
     sweep, state, _ = growing
     row = state.trials[STOPPED]
-    assert (row.status, row.step) == ("STOPPED", SAVES // 5)
+    assert (row.status, row.step) == ("STOPPED", SAVES // 4)
     notes = [
         json.loads(line) for line in (sweep.folder / "trials" / NOTES).read_text().splitlines()
     ]
-    assert [each["step"] for each in notes if each["trial"] == STOPPED] == [SAVES // 5]
+    assert [each["step"] for each in notes if each["trial"] == STOPPED] == [SAVES // 4]
     told = [r.step for r in sweep.records if r.kind == "train" and r.trial == STOPPED]
-    assert max(told) == SAVES // 5, "it went on"
+    assert max(told) == SAVES // 4, "it went on"
     next_one = min(
         (r.time for r in sweep.records if r.kind == "trial_started" and r.time > row.ended),
     )
@@ -89,11 +94,31 @@ def test_fault_24_a_trial_is_stopped_early(growing, recovered):
 
 @pytest.mark.injects("kill -9 of a driver that has joined a cluster")
 def test_fault_01_the_driver_is_killed_on_a_cluster_that_stays(cluster, place):
-    sweep = Sweep(place, "left", ("training.max_steps=400", "search.trials=4"), cluster=cluster)
+    gentle = ("training.learning_rate=5.0e-4", "training.checkpoint_steps=5")
+    settings = ("training.max_steps=120", "search.trials=4", *gentle)
+    sweep = Sweep(place, "left", settings, cluster=cluster)
     with sweep.begin() as life:
         life.until(lambda state: any(row.step > 10 for row in state.trials.values()), "at work")
         life.kill()
     kept = ends(sweep.state)
     nobody_is_left(sweep)
-    shorter = Sweep(place, "left", sweep.overrides, cluster=cluster)
-    hold(shorter, shorter.run(WITHIN_S), code=0, within_s=WITHIN_S, kept=kept)
+    hold(sweep, sweep.run(WITHIN_S), code=0, within_s=WITHIN_S, kept=kept)
+    assert any(r.kind == "trial_resumed" and r.step > 0 for r in sweep.records)
+
+
+@pytest.mark.injects("kill -9 of a slot's process")
+def test_a_slot_that_dies_leaves_no_reservation(cluster, tmp_path):
+    import ray
+
+    with SlotPool("dying", 1, SlotShape(1, 0.9, 0.0, str(tmp_path), disposable=True)) as pool:
+        pool.wait_warm()
+        (name,) = pool.slots
+        pid = ray.get(pool.slots[name].__ray_call__.remote(lambda _: os.getpid()))
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ray.exceptions.RayActorError):
+            ray.get(pool.slots[name].running.remote())
+        successor = pool.replace(name)
+        assert pool.replace(name) == successor
+        pool.wait_warm()
+        groups = [each for each in placement_group_table().values() if each["state"] == "CREATED"]
+        assert [each["name"].partition("/")[0] for each in groups] == [successor]

@@ -11,7 +11,7 @@ from dpo_ray.config.redaction import redact
 from dpo_ray.data.source import find_source
 from dpo_ray.errors import ConfigError, DpoRayError, TrackingUnreachable
 from dpo_ray.exits import errors_on_screen
-from dpo_ray.output import give_json
+from dpo_ray.output import give_json, same_command
 from dpo_ray.plan import make_plan
 from dpo_ray.tracking.mlflow_server import reachable
 from dpo_ray.tracking.mlflow_texts import plan_yaml
@@ -89,3 +89,10 @@ def test_s10_the_last_word_of_every_verb_is_redacted_once_more(capsys, kind):
     assert capsys.readouterr().err == (
         "Error: the driver said: could not connect to mysql://***@db/x\n"
     )
+
+
+def test_s10_the_command_that_goes_on_asks_for_its_secrets_again():
+    typed = ["sweep.py", "q.yaml", "--set", f"tracking.uri=http://me:{SECRET}@h/x", "--trials", "4"]
+    shown = same_command(typed, "python")
+    assert SECRET not in shown
+    assert shown == "python -m dpo_ray.sweep q.yaml --set 'tracking.uri=http://***@h/x' --trials 4"
