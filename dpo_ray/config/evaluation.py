@@ -82,7 +82,8 @@ class EvaluationConfig(BaseModel):
         for name in self.further_judges:
             if name in METRIC_GROUPS:
                 raise broken_rule(
-                    f"{name} is a group of metrics already; choose another name",
+                    f"{name} is a group of metrics already; choose a name other than "
+                    f"{', '.join(METRIC_GROUPS)}",
                     f"further_judges.{name}",
                 )
         return self

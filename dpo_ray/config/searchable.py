@@ -79,7 +79,8 @@ def _unread(name: str, training: TrainingConfig, sweep_file: Document) -> str:
     if name in LORA_FIELDS and training.mode == "full":
         return "training.mode is full"
     if name == "epochs" and training.max_steps is not None:
-        return f"training.max_steps is set ({sweep_file.place(('training', 'max_steps'))})"
+        place = sweep_file.place(("training", "max_steps"))
+        return f"training.max_steps is set ({place}); set that to null"
     return ""
 
 

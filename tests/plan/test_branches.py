@@ -224,7 +224,7 @@ def test_epochs_are_searched_only_where_they_count(make):
     assert make(space).control == {"epochs": 1.0}
     assert refusal(make, space, "training:\n  max_steps: 60\n") == (
         "question.yaml:2: parameters.epochs: is not read where training.max_steps is set "
-        "(sweep.yaml:2)"
+        "(sweep.yaml:2); set that to null"
     )
 
 
