@@ -156,7 +156,8 @@ class MlflowMirror:
     def _report_first_failure(self, attempt: RetryCallState) -> None:
         if attempt.attempt_number == 1 and attempt.outcome is not None:
             error = attempt.outcome.exception()
-            _log.warning("MLflow cannot be written to now, the mirror goes on trying: %s", error)
+            shown = _text(error) if isinstance(error, Exception) else error
+            _log.warning("MLflow cannot be written to now, the mirror goes on trying: %s", shown)
 
 
 def _is_passing(error: Exception) -> bool:

@@ -437,3 +437,11 @@ def test_a_sweep_that_goes_on_reopens_its_own_runs(tmp_path, uri, client, planne
         key: run.info.run_id for key, run in before.items()
     }
     assert after["parent"].data.metrics["spent/hours"] > 0
+
+
+def test_a_server_that_is_away_is_complained_of_without_its_password(example_journal, caplog):
+    following = MlflowMirror(example_journal, "http://somebody:hidden@127.0.0.1:9", "dpo-ray")
+    following.start()
+    assert not following.close(3)
+    assert "the mirror goes on trying" in caplog.text
+    assert "hidden" not in caplog.text + " ".join(following.problems)
