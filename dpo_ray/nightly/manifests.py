@@ -5,6 +5,7 @@ was missed stands in the store, so that one that calls twice, late or too often 
 """
 
 import io
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,7 +103,11 @@ def cronjob(schedule: Schedule, around: Surroundings) -> str:
         )
     name = f"{schedule.name}-$(date -u +%Y%m%dT%H%M%SZ)"
     work = shlex.join(["python", *_tick(schedule, STORE), *INSIDE])
-    submit = f"ray job submit --address {shlex.quote(address)} --submission-id {name} -- {work}"
+    environment = shlex.quote(json.dumps({"env_vars": STOPPING}, separators=(",", ":")))
+    submit = (
+        f"ray job submit --address {shlex.quote(address)} --submission-id {name} "
+        f"--runtime-env-json {environment} -- {work}"
+    )
     timing, deadline = schedule.timing, _deadline(schedule)
     container = {
         "name": "submit",
