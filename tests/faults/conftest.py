@@ -30,6 +30,8 @@ class Row:
         """What the table says of it."""
         if "failed" in self.outcomes:
             return "NO"
+        if not self.outcomes:
+            return "cut off"
         return "skipped" if "skipped" in self.outcomes else "yes"
 
 
