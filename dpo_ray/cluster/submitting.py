@@ -54,15 +54,14 @@ def submit_sweep(plan: Plan, typed: Typed, voice: Voice) -> int:
         api = JobsApi(address)
         check_resources(plan, api.available())
         job_id = _running(api, plan, command)
+        told = f"{job_id} runs already: following it."
         if job_id is None:
-            job_id = _submit(api, plan, command, voice)
-        else:
-            say(voice.messages, f"{job_id} runs already: following it.")
+            job_id, told = _submit(api, plan, command, voice)
     except KeyboardInterrupt:
         raise Interrupted(
             "interrupted before the job was followed; the same command follows it, if it runs"
         ) from None
-    return _to_its_end(api, job_id, plan, voice)
+    return _to_its_end(api, job_id, plan, voice, told)
 
 
 def _running(api: JobsApi, plan: Plan, command: str) -> str | None:
@@ -84,7 +83,8 @@ def _running(api: JobsApi, plan: Plan, command: str) -> str | None:
     return None
 
 
-def _submit(api: JobsApi, plan: Plan, command: str, voice: Voice) -> str:
+def _submit(api: JobsApi, plan: Plan, command: str, voice: Voice) -> tuple[str, str]:
+    """Submit the job, and return its id and what to say of it."""
     here = Path.cwd()
     size = refuse_too_much(here)
     job_id = f"{plan.name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -95,20 +95,19 @@ def _submit(api: JobsApi, plan: Plan, command: str, voice: Voice) -> str:
     }
     metadata = {SWEEP: str(plan.folder), COMMAND: command}
     api.submit(job_id, command, here, environment, metadata)
-    say(
-        voice.messages,
-        f"Submitted to {api.address} as {job_id}, with {size / 2**20:.1f} MB of {here}. "
-        "Ctrl-C leaves it running.",
-    )
-    return job_id
+    sent = f"{size / 2**20:.1f} MB of {here}"
+    told = f"Submitted to {api.address} as {job_id}, with {sent}. Ctrl-C leaves it running."
+    return job_id, told
 
 
-def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice) -> int:
+def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice, told: str) -> int:
+    """Say `told` of the job and follow it: from now on Ctrl-C says what may be done with it."""
     lines = LogLines(
         MARK, lambda text: say(voice.results, text), lambda text: say(voice.messages, text)
     )
     try:
         with _interruptible():
+            say(voice.messages, told)
             job = follow(api, job_id, lines, _patience(plan))
     except (KeyboardInterrupt, ClusterUnreachable) as error:
         left = error if isinstance(error, DpoRayError) else Interrupted(f"{job_id} is left running")

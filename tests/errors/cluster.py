@@ -139,7 +139,7 @@ def _(place) -> object:
     place.patch.setattr(submitting, "_stop", lambda *_: "ray job stop night-1")
     voice = SimpleNamespace(as_json=False, messages=None, results=None, again="again")
     api = SimpleNamespace(address="http://127.0.0.1:8265")
-    return submitting._to_its_end(api, "night-1", plan(place, HEAD), voice)
+    return submitting._to_its_end(api, "night-1", plan(place, HEAD), voice, "")
 
 
 @CLUSTER.when("Ctrl-C before a job is followed")

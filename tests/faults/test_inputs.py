@@ -93,7 +93,7 @@ def test_fault_13_more_than_there_is(sweep, space, asked, parts):
         (SPACE.replace("0.5", "!!python/name:os.system 0.5"), (":2", "tags are not allowed")),
         (f"{BOMB}parameters: *h\n", (":2", "aliases are not allowed")),
         ("", ("is empty",)),
-        (SPACE.encode("utf-16"), ("not UTF-8",)),
+        (SPACE.encode("utf-16"), ("must be UTF-8 text",)),
     ],
 )
 @pytest.mark.injects("a space with low > high, rank 2.5, a tag, an alias bomb, UTF-16, ...")
