@@ -10,7 +10,7 @@ from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.config.reference import SftConfig
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.prepared import Prepared
-from dpo_ray.slots.events import Ended, Logged, Started
+from dpo_ray.slots.events import Ended, Logged, Started, Warm
 from dpo_ray.slots.rehearsal import EPOCH, RehearsalShape, RehearsalSlot, steps_told
 from dpo_ray.tracking.journal import read_journal
 from dpo_ray.training.jobs import ModelSpec, SftJob, TrialJob
@@ -63,7 +63,7 @@ def test_a_trial_reports_every_rung_and_ends_after_its_last_step():
     [(rungs, outcome)], events = rehearsed(JOB)
     assert [(turn.step, turn.fraction) for turn in rungs] == [(5, 0.25), (10, 0.5), (20, 1.0)]
     assert (outcome.state, outcome.step) == ("COMPLETED", 20)
-    assert [type(event) for event in events] == [Started, *[Logged] * 4, Ended]
+    assert [type(event) for event in events] == [Warm, Started, *[Logged] * 4, Ended]
     assert [event.step for event in events if isinstance(event, Logged)] == [5, 10, 15, 20]
 
 
