@@ -128,16 +128,17 @@ def _to_its_end(api: JobsApi, job_id: str, plan: Plan, voice: Voice, told: str) 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Have SIGTERM leave the job running, as Ctrl-C does."""
+    """Have SIGTERM leave the job running as Ctrl-C does, which a shell's `&` would have ignored."""
 
     def leave(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {each: signal.signal(each, leave) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _patience(plan: Plan) -> Patience:

@@ -41,7 +41,7 @@ def test_a_search_goes_on_when_a_slot_has_lost_its_workers(plan, tmp_path):
     thread = threading.Thread(target=leave_once, args=(path,), daemon=True)
     thread.start()
     try:
-        rehearse_search(plan, journal, RehearsalShape(pause_s=0.5))
+        rehearse_search(plan, journal, RehearsalShape(pause_s=2.0))
     finally:
         journal.close()
     thread.join(5)

@@ -70,7 +70,8 @@ def test_a_slot_that_dies_is_replaced_and_its_trial_goes_on_there(cluster, small
     rows = [state.trials[number] for number in range(6)]
     assert {row.status for row in rows} == {"COMPLETED"}
     assert {row.step for row in rows} == {60}
-    assert {row.slot for row in rows} > {"rehearsed-dying-slot-1"}
+    successors = {f"rehearsed-dying-slot-{number}" for number in (2, 3)}
+    assert {row.slot for row in rows} & successors
     records = read_journal(plan.folder / "journal.jsonl")
     told = Counter((r.kind, r.trial, r.step) for r in records if r.kind in ("train", "rung"))
     assert set(told.values()) == {1}

@@ -19,6 +19,7 @@ from dpo_ray.cluster.token import make_token, refuse_open
 from dpo_ray.commands.serving import end_family, free_port
 from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.output import AGAIN, RESULT_MARK
+from tests.cluster.nodes import free_port as gcs_port
 from tests.cluster.stub import JobsStub
 from tests.sweeping import FIRST, ROOT
 
@@ -43,7 +44,7 @@ def open_head(tmp_path: Path) -> Iterator[str]:
     ray.shutdown()
     port, scratch = free_port(None), tempfile.mkdtemp(prefix="h-")
     head = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
-    head += ["--port", str(free_port(None)), "--num-cpus", "1", "--temp-dir", scratch]
+    head += ["--port", str(gcs_port()), "--num-cpus", "1", "--temp-dir", scratch]
     head += ["--dashboard-host", "0.0.0.0", "--dashboard-port", str(port)]
     with (tmp_path / "head.log").open("wb") as log:
         process = subprocess.Popen(
