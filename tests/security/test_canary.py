@@ -273,13 +273,20 @@ def test_s3_our_servers_listen_on_this_machine_only(night):
 
 def test_s3_ray_answers_nobody_without_its_token(night):
     assert (night.without_token, night.with_token) == (401, 200)
-    # Its counters for Prometheus are open, whatever it is told: numbers, and names of actors.
+    # Its counters for Prometheus are open, whatever it is told.
     assert [text[:200] for text in night.open_doors if "# HELP" not in text] == []
     for name, secret in night.secrets.items():
         assert [name for text in night.open_doors if secret in text] == []
     met = {name: night.said(f"{name}.out").read_text() for name in night.guests}
     assert "NodeID" in met["friend"], night.said("friend.err").read_text()
     assert met["stranger"] == ""
+
+
+@pytest.mark.xfail(
+    reason="Ray's open counters held the word once; what of ours stands there is open"
+)
+def test_s3_rays_open_counters_hold_no_name_of_ours(night):
+    assert [text for text in night.open_doors if "canary" in text] == []
 
 
 def test_s2_the_token_that_the_sweep_made_is_its_owners_alone(night):
