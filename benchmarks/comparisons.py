@@ -32,7 +32,7 @@ HALVED = (
     f"search.scheduler={{type: asha, reduction_factor: {SPARED}, grace_trials: {SPARED}, "
     "grace_fraction: 0.1}",
 )
-LARGER = ("training.max_steps=45", "training.batch_size=8")
+LARGER = ("training.max_steps=120", "training.batch_size=8")
 
 Name = Literal["marginal", "total", "wide"]
 
@@ -90,7 +90,7 @@ def comparisons(quick: bool, only: str | None) -> list[Comparison]:
     length = 4 if quick else 8
     wide = Comparison(
         "wide",
-        f"{length} trials of 45 steps at hidden size 256, 4 layers, rows of 60 tokens; "
+        f"{length} trials of 120 steps at hidden size 256, 4 layers, rows of 60 tokens; "
         "(a) in two slots",
         (*ALIKE, *LARGER),
         _trials(rows, length),

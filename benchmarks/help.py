@@ -7,8 +7,8 @@ marginal  8-step trials one at a time: what does a further trial cost? (4 minute
             8 trials, (b) 3: its trials take most of a minute
 total     the shipped 12 trials of 60 steps: what does a whole sweep take? (10 minutes)
             (a) in its two slots, the others in one process, as such a loop runs; (b) 2
-wide      8 trials of 45 steps at hidden size 256, 4 layers, rows of 60 tokens: the same
-            where arithmetic takes the time (15 minutes); (b) 2
+wide      8 trials of 120 steps at hidden size 256, 4 layers, rows of 60 tokens: the same
+            where arithmetic takes the time (40 minutes); (b) 2
 reference a trial's step with stored reference scores, beside TRL's defaults
 workers   preparing the same pairs with one warm worker and with two (2 minutes)
 profile   where the seconds of one wide trial of (a) go, beside the floor's

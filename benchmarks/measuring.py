@@ -19,7 +19,7 @@ from dpo_ray.reference.model import EMBEDDED, model_folder
 
 LIMIT_S = 1800.0
 PAIRS = 800
-"""Of the larger toy: some 480 to train on, 360 of them in 45 steps."""
+"""Of the larger toy: some 480 to train on, twice in 120 steps."""
 STEERING = ("RAY_ADDRESS", "OMP_NUM_THREADS")
 LAST_LINES = 30
 

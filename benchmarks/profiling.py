@@ -41,8 +41,8 @@ SHARES: dict[str, tuple[tuple[str, str], ...]] = {
         ("training/policy.py", "save_policy"),
     ),
     "logging": (("transformers/trainer.py", "_maybe_log_save_evaluate"),),
-    "building the trainer": (("training/trial.py", "_build"),),
-    "check at step 0": (("training/trial.py", "_check_step_zero"),),
+    "building the trainer": (("training/attempt.py", "_build"),),
+    "check at step 0": (("training/attempt.py", "_check_step_zero"),),
     "taking the adapter off": (("training/policy.py", "take_off"),),
 }
 """Functions by the end of their file's name; none is called by another one of the list."""
