@@ -44,17 +44,21 @@ def tracked(folder: Path, uri: str | None, experiment: str | None = None) -> Tra
     if not records or not isinstance(records[0], SweepPlanned):
         got = records[0].kind if records else "nothing"
         raise CorruptJournal(f"{folder / JOURNAL}:1: must be the sweep's plan, got {got}")
-    told = _told(records[0])
+    state = fold(records)
+    told = _told(state.plan or records[0])
     own = told.get("uri") or default_uri(_store(folder)), told.get("experiment") or "dpo-ray"
     place = uri or own[0], experiment or own[1]
     reachable(place[0])
-    return Tracked(folder, fold(records), records[0], *place, len(records), place == own)
+    return Tracked(folder, state, records[0], *place, len(records), place == own)
 
 
-def _told(first: SweepPlanned) -> dict[str, str]:
-    """The plan's own tracking section; a password is not in a journal, so MLflow's variables
-    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD must say it."""
-    told = dict(first.plan.get("sweep", {}).get("tracking") or {})
+def _told(plan: SweepPlanned) -> dict[str, str]:
+    """The plan's own tracking section, as it was last asked for.
+
+    A password is not in a journal, so MLflow's variables MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD must say it.
+    """
+    told = dict(plan.plan.get("sweep", {}).get("tracking") or {})
     if told.get("uri"):
         told["uri"] = str(told["uri"]).replace(f"{HIDDEN}@", "")
     return told

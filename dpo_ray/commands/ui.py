@@ -11,13 +11,19 @@ from urllib.parse import quote
 
 import typer
 
-from dpo_ray.commands.finding import complete, state_of, sweep_folder, sweep_names
+from dpo_ray.commands.finding import complete, sweep_folder, sweep_names
 from dpo_ray.config.redaction import HIDDEN
 from dpo_ray.errors import ConfigError, TrackingUnreachable
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.output import AsJson, Verbose, give_json, messages, results, say
 from dpo_ray.sweep import Store
+from dpo_ray.tracking.earlier import JOURNAL
+from dpo_ray.tracking.journal import read_journal
 from dpo_ray.tracking.mlflow_server import database_file, default_uri
+from dpo_ray.tracking.mlflow_texts import journal_id
+from dpo_ray.tracking.mlflow_view import TAG, view_key
+from dpo_ray.tracking.records import SweepPlanned
+from dpo_ray.tracking.state import fold
 
 HELP = """Open MLflow on a store's sweeps, on this machine alone.
 
@@ -36,8 +42,6 @@ Examples:
 Exit codes: 0 ended by Ctrl-C, or the link was printed; 2 no such sweep, no database, or the port is
 taken; 7 the server did not start, or died.
 """
-VIEW = "mlflow.sharedViewState."
-"""Tags of an experiment that hold saved views."""
 ANSWER_S = 5.0
 
 
@@ -62,36 +66,39 @@ def ui(
 ) -> None:
     """Run the command; the text of --help stands in HELP."""
     with errors_on_screen(), suppress(_Left):
-        sweep, uri, experiment = _tracked(store, name)
+        view, uri, experiment = _tracked(store, name)
         if uri.startswith(("http://", "https://")):
-            return _give({"url": link(uri, experiment, sweep), "tracking_uri": uri}, as_json)
+            return _give({"url": link(uri, experiment, view), "tracking_uri": uri}, as_json)
         _refuse_without_database(uri)
-        _serve(uri, experiment, sweep, port, as_json, verbose)
+        _serve(uri, experiment, view, port, as_json, verbose)
 
 
-def link(base: str, experiment: str, sweep: str | None) -> str:
-    """Return the address of the sweep's saved view, else of its experiment, else of MLflow."""
+def link(base: str, experiment: str, view: str | None) -> str:
+    """Return the address of a sweep's saved view, else of its experiment, else of MLflow."""
     found = _experiment(base, experiment)
     if found is None:
         return base
     page = f"{base.rstrip('/')}/#/experiments/{found['experiment_id']}/runs"
-    views = [tag["key"].removeprefix(VIEW) for tag in found.get("tags", []) if VIEW in tag["key"]]
-    mine = [key for key in views if sweep is not None and key.startswith(f"{sweep}-")]
-    shown = f"&compareRunsMode=CHART&viewStateShareKey={quote(mine[-1])}" if mine else ""
+    there = view is not None and any(tag["key"] == f"{TAG}{view}" for tag in found.get("tags", []))
+    shown = f"&compareRunsMode=CHART&viewStateShareKey={quote(view or '')}" if there else ""
     return f"{page}?workflowType=machine_learning{shown}"
 
 
 def _tracked(store: Path, name: str | None) -> tuple[str | None, str, str]:
-    """Return the sweep, where it is tracked, and its experiment's name."""
+    """Return the key of the sweep's saved view, where it is tracked, and its experiment's name."""
     newest = next(iter(sweep_names(store)), None) if name is None else name
     if newest is None:
         return None, default_uri(store), "dpo-ray"
     folder = sweep_folder(store, newest)
-    state = state_of(folder)
-    tracking = state.plan.plan.get("sweep", {}).get("tracking", {}) if state.plan else {}
+    records = read_journal(folder / JOURNAL)
+    first, plan = next(iter(records), None), fold(records).plan
+    tracking = plan.plan.get("sweep", {}).get("tracking", {}) if plan else {}
     # A store may have been moved since: its database lies in it.
     uri = tracking.get("uri") or default_uri(folder.parents[1])
-    return folder.name, str(uri), str(tracking.get("experiment", "dpo-ray"))
+    # The plan names the process that goes on with it, the view the one that began it.
+    begun = first if isinstance(first, SweepPlanned) else None
+    view = None if begun is None else view_key(begun.name, journal_id(begun))
+    return view, str(uri), str(tracking.get("experiment", "dpo-ray"))
 
 
 def _refuse_without_database(uri: str) -> None:
@@ -106,7 +113,7 @@ def _refuse_without_database(uri: str) -> None:
 
 
 def _serve(
-    uri: str, experiment: str, sweep: str | None, port: int | None, as_json: bool, verbose: bool
+    uri: str, experiment: str, view: str | None, port: int | None, as_json: bool, verbose: bool
 ) -> None:
     from dpo_ray.commands.serving import HOST, free_port, mlflow_server
 
@@ -118,7 +125,7 @@ def _serve(
         status.start()
         try:
             with mlflow_server(uri, chosen, verbose, told) as server:
-                facts = {"url": link(base, experiment, sweep), "tracking_uri": uri}
+                facts = {"url": link(base, experiment, view), "tracking_uri": uri}
                 status.stop()
                 _give({**facts, "port": chosen, "pid": server.pid}, as_json)
                 screen.print("Ctrl-C ends it.")

@@ -18,9 +18,11 @@ from dpo_ray.cli import app
 from dpo_ray.commands.serving import free_port
 from dpo_ray.commands.ui import link
 from dpo_ray.errors import ConfigError
-from dpo_ray.tracking.journal import Journal
+from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_server import default_uri
-from dpo_ray.tracking.records import SweepPlanned
+from dpo_ray.tracking.mlflow_texts import journal_id
+from dpo_ray.tracking.mlflow_view import view_key
+from dpo_ray.tracking.records import SweepPlanned, SweepResumed
 from tests.commands.test_page import listed
 
 UI = [sys.executable, "-c", "from dpo_ray.cli import app; app(prog_name='dpo-ray')", "ui"]
@@ -28,9 +30,11 @@ GONE_S = 15
 
 
 def planned(store, name, tracking):
+    """Write a sweep that was begun, and gone on with by another process."""
     journal = Journal.create(store / "sweeps" / name / "journal.jsonl")
     plan = {"sweep": {"tracking": tracking}}
     journal.append(SweepPlanned(name=name, plan=plan, host="h", pid=1, versions={}))
+    journal.append(SweepResumed(plan=plan, host="h", pid=2, versions={}))
     journal.close()
 
 
@@ -38,6 +42,13 @@ def planned(store, name, tracking):
 def store(tmp_path):
     planned(tmp_path, "beta-1", {"uri": None, "experiment": "nightly"})
     return tmp_path
+
+
+@pytest.fixture
+def view(store):
+    """The saved view of the store's sweep."""
+    (first, _) = read_journal(store / "sweeps" / "beta-1" / "journal.jsonl")
+    return view_key("beta-1", journal_id(first))
 
 
 @pytest.fixture
@@ -71,10 +82,12 @@ def test_what_cannot_be_opened_is_said(store, name, words):
 
 
 @pytest.mark.slow
-def test_it_opens_on_the_experiment_and_ctrl_c_leaves_no_process(store):
+def test_it_opens_on_the_sweeps_own_view_and_ctrl_c_leaves_no_process(store, view):
     client = mlflow.MlflowClient(default_uri(store))
     experiment = client.create_experiment("nightly", artifact_location=str(store / "artifacts"))
-    client.set_experiment_tag(experiment, "mlflow.sharedViewState.beta-1-abc", "{}")
+    # Another sweep's name may begin with this one's, and another store may have one of its name.
+    for key in ("beta-1-5-c0ffee", view, "beta-1-c0ffee"):
+        client.set_experiment_tag(experiment, f"mlflow.sharedViewState.{key}", "{}")
     client.create_run(experiment, run_name="seen")
     command = [*UI, "--store", str(store), "--port", str(free_port(None)), "--json"]
     ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -82,10 +95,10 @@ def test_it_opens_on_the_experiment_and_ctrl_c_leaves_no_process(store):
         facts, _ = json.JSONDecoder().raw_decode(read_object(ui))
         assert facts.keys() == listed("dpo-ray ui --json")
         base = f"http://127.0.0.1:{facts['port']}"
-        view = "compareRunsMode=CHART&viewStateShareKey=beta-1-abc"
-        page = f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning&{view}"
+        shown = f"compareRunsMode=CHART&viewStateShareKey={view}"
+        page = f"{base}/#/experiments/{experiment}/runs?workflowType=machine_learning&{shown}"
         assert facts["url"] == page
-        assert link(base, "nightly", "another").endswith("workflowType=machine_learning")
+        assert link(base, "nightly", "beta-1").endswith("workflowType=machine_learning")
         assert link(base, "no such experiment", None) == base
         assert "MLflow" in requests.get(base, timeout=10).text
         family = psutil.Process(ui.pid).children(recursive=True)
