@@ -98,7 +98,8 @@ class SweepRuns:
             case TrialResumed():
                 return [partial(self._book.reopen, record.trial)]
             case ReferenceStarted():
-                return [partial(self._open_reference, record), self._write_sft, self._write_note]
+                beginning: list[Call] = [partial(self._open_reference, record)]
+                return [*beginning, self._tag_reference, self._write_sft, self._write_note]
             case ReferenceMetrics(metrics=metrics, system=system, step=step, time=time):
                 return [partial(self._book.hold, REFERENCE, metrics | system, step, time)]
             case ReferenceEnded():
@@ -169,13 +170,13 @@ class SweepRuns:
     def _open_reference(self, record: ReferenceStarted | Prepared) -> None:
         identity = {"mlflow.parentRunId": self._book.runs[None], "stage": REFERENCE}
         self._book.open(REFERENCE, identity, REFERENCE, record.time)
-        self._book.tag(REFERENCE, sweep_tags(self._state))
 
     def _evaluated(self, record: Prepared) -> None:
         """Give the reference's own evaluation to its run, which begins here if it was not tuned."""
         tuned = self._state.sft is not None
         if not tuned:
             self._open_reference(record)
+        self._tag_reference()
         result = result_metrics(record.reference, self._state.objectives)
         self._book.hold(REFERENCE, record.reference | result, 0, record.time)
         self._book.flush(REFERENCE)
@@ -183,6 +184,10 @@ class SweepRuns:
             told = {"trial.state": "COMPLETED", "trial.reason": "evaluated as it is, not trained"}
             self._book.tag(REFERENCE, told)
             self._book.close(REFERENCE, "FINISHED", record.time)
+
+    def _tag_reference(self) -> None:
+        """Say whose it is. The model's hash is known once it is tuned, so this is said again."""
+        self._book.tag(REFERENCE, sweep_tags(self._state))
 
     def _write_sft(self) -> None:
         self._book.text(REFERENCE, sft_yaml(self._state), "sft.yaml")
@@ -194,6 +199,8 @@ class SweepRuns:
         self._book.params(number, searched_params(trial, self._state.parameters))
         tags = {"trial.origin": trial.origin, "trial.folder": trial.folder}
         self._book.tag(number, tags | stage_tags(self._state, trial) | sweep_tags(self._state))
+        if self._state.data is not None:
+            self._book.dataset(number, DataReport.model_validate(self._state.data.report))
 
     def _candidate(self, record: CandidateConfirmed) -> list[Call]:
         """Put what was confirmed beside what was searched, in the candidate's own run."""

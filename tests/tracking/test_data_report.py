@@ -76,11 +76,22 @@ def test_a_clean_source_of_a_pinned_dataset_says_so():
 
 
 @pytest.fixture
-def sweep(journal, planned, uri, client):  # noqa: F811
-    journal.append(planned)
-    journal.append(CHECKED)
-    mirror(journal.path, uri)
-    return runs(client)["parent"]
+def found(journal, planned, started, uri, client):  # noqa: F811
+    for record in (planned, CHECKED, started):
+        journal.append(record)
+    for _ in range(2):
+        mirror(journal.path, uri)
+    return runs(client)
+
+
+@pytest.fixture
+def sweep(found):
+    return found["parent"]
+
+
+def test_a_trial_says_what_it_is_trained_on_as_the_sweep_does(found):
+    (own,), (whole,) = (found[each].inputs.dataset_inputs for each in ("0", "parent"))
+    assert own.dataset.to_dictionary() == whole.dataset.to_dictionary()
 
 
 def test_the_parent_run_has_the_pairs_as_a_dataset_input(sweep):

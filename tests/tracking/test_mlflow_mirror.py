@@ -308,6 +308,24 @@ def test_the_references_fine_tuning_is_a_child_of_its_own(
     assert f"[the reference's SFT](#/experiments/{run.info.experiment_id}/runs/" in note
 
 
+def test_a_tuned_reference_has_its_hashes_once_they_are_known(
+    journal, planned, sft, example, uri, client
+):
+    (prepared,) = (record for record in example if record.kind == "prepared")
+    following = MlflowMirror(journal.path, uri, "dpo-ray", poll_s=0.05)
+    following.start()
+    for record in (planned, *sft, prepared):
+        line = journal.append(record)
+        deadline = time.monotonic() + 30
+        while following.progress[0] <= line.seq and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert following.close(60), following.problems
+    tags = runs(client)["reference"].data.tags
+    assert tags["hash.data"] == "9f1c2d3e"
+    mirror(journal.path, uri)
+    assert runs(client)["reference"].data.tags == tags
+
+
 def test_a_reference_found_in_the_cache_says_so(journal, planned, found, uri, client):
     for record in (planned, *found):
         journal.append(record)
