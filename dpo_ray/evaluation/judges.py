@@ -23,6 +23,7 @@ class ScalarJudge:
     scorer: Scorer
     tie: float
     scores: bool = True
+    max_failed: float = 0.0
 
     def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Return one score for each completion."""

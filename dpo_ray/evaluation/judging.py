@@ -58,6 +58,11 @@ class Judge(Protocol):
         """Whether it scores completions one by one; else it only compares."""
         ...
 
+    @property
+    def max_failed(self) -> float:
+        """The share of comparisons that may be left without an outcome."""
+        ...
+
     def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Return one finite score for each completion. Only where `scores`."""
         ...

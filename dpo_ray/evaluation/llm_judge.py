@@ -1,6 +1,5 @@
 """A language model that compares two completions, asked through MLflow in both orders."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 from threading import Event
 
 from dpo_ray.config.judging import LlmJudge
-from dpo_ray.errors import JudgingFailed
 from dpo_ray.evaluation.answer_cache import AnswerCache, answer_key
 from dpo_ray.evaluation.baseline import Prompt
 from dpo_ray.evaluation.call_ledger import CallLedger
@@ -36,6 +34,11 @@ class LanguageModelJudge:
     answers: AnswerCache
     scores: bool = False
 
+    @property
+    def max_failed(self) -> float:
+        """As its settings allow."""
+        return self.settings.max_failed
+
     def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Refuse: it only compares."""
         raise NotImplementedError("a judge that compares two answers gives no score to one")
@@ -44,8 +47,7 @@ class LanguageModelJudge:
         """Judge all, `concurrency` of them at a time.
 
         Raises:
-            JudgingFailed: the endpoint refuses key, model or address; there is no key; or more
-                comparisons than `max_failed` could not be judged.
+            JudgingFailed: the endpoint refuses key, model or address; or there is no key.
         """
         endpoint = Endpoint(self.settings, key_of(self.settings.api_key_env), self.ledger)
         ended = Event()
@@ -59,9 +61,7 @@ class LanguageModelJudge:
                 ended.set()  # wakes threads in their pauses
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        judgements = [future.result() for future in futures]
-        _keep_to(self.settings.max_failed, judgements)
-        return judgements
+        return [future.result() for future in futures]
 
     def _judge(self, comparison: Comparison, ask: Callable[[str, str, str], str]) -> Judgement:
         prompt, ours, theirs = comparison.prompt.text, comparison.completion, comparison.baseline
@@ -82,14 +82,3 @@ class LanguageModelJudge:
             verdict = ask(*texts)
             self.answers.store(key, verdict)
         return verdict
-
-
-def _keep_to(most: float, judgements: Sequence[Judgement]) -> None:
-    failed = Counter(each.reason for each in judgements if each.outcome is None)
-    if judgements and failed.total() / len(judgements) > most:
-        reason, _ = failed.most_common(1)[0]
-        raise JudgingFailed(
-            f"{failed.total()} of {len(judgements)} comparisons could not be judged "
-            f"({100 * failed.total() / len(judgements):.0f} %; evaluation.judge.max_failed allows "
-            f"{100 * most:.0f} %): {reason}"
-        )

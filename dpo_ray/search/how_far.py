@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 from dpo_ray.tracking.wording import duration
 from dpo_ray.training.jobs import ShardJob, Stage
 
-UNITS: dict[Stage, str] = {"tokens": "rows", "scores": "pairs", "completions": "answers"}
+UNITS: dict[Stage, str] = {
+    "tokens": "rows",
+    "scores": "pairs",
+    "completions": "answers",
+    "judged": "answers",
+}
 
 
 class HowFar:

@@ -224,4 +224,5 @@ def _shards(shared: Preparation, stage: Stage) -> list[Shard]:
             prompts, _ = evaluation_prompts(shared.prepared, shared.evaluation.prompts)
             return plan_shards({"baseline": len(prompts), "again": len(prompts)}, batch)
         case "judged":
-            return []
+            prompts, _ = evaluation_prompts(shared.prepared, shared.evaluation.prompts)
+            return plan_shards({"again": len(prompts)}, batch)

@@ -7,14 +7,16 @@ from typing import Any
 
 import torch
 
+from dpo_ray.config.evaluation import EvaluationConfig
 from dpo_ray.data.prepared import TOKEN_COLUMNS, Prepared, load_scored
 from dpo_ray.evaluation.evaluate import Evaluator
 from dpo_ray.evaluation.judges import build_judges
+from dpo_ray.evaluation.judging import Judge, Judging
 from dpo_ray.evaluation.logps import collator_for
 from dpo_ray.evaluation.sampling import Decoding
 from dpo_ray.ranks import Ranks
-from dpo_ray.reference.completions import load_baseline
 from dpo_ray.reference.model import load_model, load_tokenizer
+from dpo_ray.reference.opponent import load_baseline
 from dpo_ray.training.jobs import ModelSpec, TrialJob
 
 
@@ -34,6 +36,7 @@ class Desk:
     _tokenizer_of: Path | None = None
     _rows: dict[Prepared, Any] = field(default_factory=dict)
     _evaluators: dict[tuple[Prepared, int], Evaluator] = field(default_factory=dict)
+    _judges: tuple[EvaluationConfig, Judging, dict[str, Judge]] | None = None
 
     def model(self, spec: ModelSpec) -> Any:
         """Return the bare base model, in evaluation mode."""
@@ -74,6 +77,14 @@ class Desk:
             self._evaluators[key] = self._build_evaluator(job)
         return self._evaluators[key]
 
+    def judges(self, evaluation: EvaluationConfig, judging: Judging) -> dict[str, Judge]:
+        """Return the sweep's judges: a reward model is loaded once for all that is judged."""
+        if self._judges is None or self._judges[:2] != (evaluation, judging):
+            self._judges = None  # as with models
+            found = build_judges(evaluation, judging, self.device)
+            self._judges = evaluation, judging, found
+        return self._judges[2]
+
     def forget_model(self) -> None:
         """Drop a base model that an error may have left changed; the next job loads it anew."""
         self._model = None
@@ -91,7 +102,7 @@ class Desk:
                 seed=settings.seed + 2 + job.stream,
                 batch_size=settings.batch_size,
             ),
-            judges=build_judges(settings, job.judging, self.device),
+            judges=self.judges(settings, job.judging),
             tokenizer=tokenizer,
             collator=collator_for(tokenizer, job.max_length),
             ranks=self.ranks,

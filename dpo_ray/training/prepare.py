@@ -3,14 +3,10 @@
 import time
 
 from dpo_ray.errors import DataError, DpoRayError, JudgingFailed
-from dpo_ray.evaluation.judges import build_judges
 from dpo_ray.evaluation.sampling import Decoding
-from dpo_ray.reference.completions import (
-    join_completions,
-    judge_completions,
-    write_completion_shard,
-)
+from dpo_ray.reference.completions import join_completions, write_completion_shard
 from dpo_ray.reference.model import autocast
+from dpo_ray.reference.opponent import join_judged, write_judged_shard
 from dpo_ray.reference.scores import join_scores, write_score_shard
 from dpo_ray.reference.token_report import Dropping
 from dpo_ray.reference.tokens import join_tokens, write_token_shard
@@ -56,6 +52,7 @@ def do_shard(job: ShardJob, desk: Desk) -> int:
 
     Raises:
         DataError: a row cannot be tokenized.
+        JudgingFailed: a judge broke.
     """
     shared, shard = job.preparation, job.shard
     match job.stage:
@@ -90,6 +87,15 @@ def do_shard(job: ShardJob, desk: Desk) -> int:
                     decoding=_decoding(shared),
                     ranks=desk.ranks,
                 )
+        case "judged":
+            write_judged_shard(
+                shared.prepared,
+                shared.rows,
+                shard,
+                count=shared.evaluation.prompts,
+                judges=desk.judges(shared.evaluation, shared.judging),
+                ranks=desk.ranks,
+            )
     return 0
 
 
@@ -98,7 +104,7 @@ def join(job: JoinJob, desk: Desk) -> None:
 
     Raises:
         DataError: a split is left without rows, or a finding whose action is stop.
-        JudgingFailed: the judges cannot be asked about the reference's own completions.
+        JudgingFailed: too much of the reference's own completions could not be judged.
     """
     shared, prepared = job.preparation, job.preparation.prepared
     match job.stage:
@@ -109,11 +115,12 @@ def join(job: JoinJob, desk: Desk) -> None:
         case "completions":
             join_completions(prepared, job.shards)
         case "judged":
-            judge_completions(
+            join_judged(
                 prepared,
                 shared.rows,
+                job.shards,
                 count=shared.evaluation.prompts,
-                judges=build_judges(shared.evaluation, shared.judging, desk.device),
+                judges=desk.judges(shared.evaluation, shared.judging),
             )
 
 

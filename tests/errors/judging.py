@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 from dpo_ray.config.judging import LlmJudge, RewardModelJudge
 from dpo_ray.config.loading import load_sweep
 from dpo_ray.data import retrying
-from dpo_ray.evaluation.baseline import Baseline, Prompt
+from dpo_ray.evaluation.baseline import MAIN, Baseline, Prompt
 from dpo_ray.evaluation.function_lookup import function_digest, locate_function
 from dpo_ray.evaluation.judged import ask
 from dpo_ray.evaluation.judging import Comparison
@@ -150,8 +150,9 @@ def compared(place: Place, url: str, **settings: object) -> object:
     place.patch.setattr(retrying, "FIRST_WAIT", 0.01)
     judge = LlmJudge.model_validate({"type": "llm", "model": "m", "url": url, **settings})
     found = build_llm_judge(judge, place.folder / "calls", place.folder / "answers")
-    pairs = [Comparison(PROMPT, f" good, {n}.", " bad.", None) for n in range(4)]
-    return found.compare(pairs)
+    baseline = Baseline([PROMPT] * 4, [" bad."] * 4, [1] * 4, {}, {})
+    samples = [Sample([5], f" good, {n}.", True) for n in range(4)]
+    return ask({MAIN: found}, baseline, samples, Ranks())
 
 
 @JUDGES.when("an endpoint that does not accept the key")

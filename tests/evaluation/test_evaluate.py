@@ -120,7 +120,7 @@ def test_every_pair_and_every_prompt_has_its_row(evaluation, evaluator, metrics)
 class Unfit:
     """A judge that compares, contradicts itself once, and cannot judge the first prompts."""
 
-    scores = False
+    scores, max_failed = False, 1.0
 
     def __init__(self, failing: int) -> None:
         self.failing = failing

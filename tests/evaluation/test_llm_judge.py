@@ -16,7 +16,8 @@ import pytest
 from dpo_ray.config.judging import LlmJudge
 from dpo_ray.data import retrying
 from dpo_ray.errors import JudgingFailed
-from dpo_ray.evaluation.baseline import Prompt
+from dpo_ray.evaluation.baseline import MAIN, Prompt
+from dpo_ray.evaluation.judged import refuse_unjudged
 from dpo_ray.evaluation.judging import Comparison, Judgement
 from dpo_ray.evaluation.llm_judge import build_llm_judge
 from tests.evaluation.llm_server import (
@@ -230,14 +231,17 @@ def test_a_failed_comparison_is_asked_again_the_next_time(llm, judge_of):
 
 def test_too_many_failed_comparisons_fail_the_trial(llm, judge_of):
     llm.answer = lambda call: garbage(call) if "answer 1" in call.a + call.b else longer(call)
-    few = judge_of(retries=0, max_failed=0.25).compare(wins(4))
-    assert [each.outcome for each in few] == [1.0, None, 1.0, 1.0]
+    few = judge_of(retries=0, max_failed=0.25)
+    judged = few.compare(wins(4))
+    assert [each.outcome for each in judged] == [1.0, None, 1.0, 1.0]
+    refuse_unjudged({MAIN: few}, {MAIN: judged})
+    fewer = judge_of(retries=0, max_failed=0.2)
     with pytest.raises(
         JudgingFailed,
         match=r"^1 of 4 comparisons could not be judged \(25 %; evaluation\.judge\.max_failed "
         r"allows 20 %\): the judge's answer is not the JSON it was asked for$",
     ):
-        judge_of(retries=0, max_failed=0.2).compare(wins(4))
+        refuse_unjudged({MAIN: fewer}, {MAIN: fewer.compare(wins(4))})
 
 
 def test_no_more_calls_are_made_than_the_ceiling_allows(llm, judge_of):

@@ -1,23 +1,30 @@
 """The opponent: the reference's own completions, judged once and read by every trial."""
 
+from dataclasses import replace
+
 import pytest
 
-from dpo_ray.data.prepared import evaluation_prompts, load_tokens, reference_metrics_of
+from dpo_ray.data.prepared import (
+    evaluation_prompts,
+    load_tokens,
+    parts_of,
+    reference_metrics_of,
+)
 from dpo_ray.data.shards import Shard
+from dpo_ray.errors import JudgingFailed
 from dpo_ray.evaluation.baseline import MAIN, Prompt
 from dpo_ray.evaluation.judges import ScalarJudge, vader
-from dpo_ray.evaluation.judging import outcome_of
+from dpo_ray.evaluation.judging import Judgement, outcome_of
 from dpo_ray.evaluation.sampling import Decoding, sample_completions
 from dpo_ray.evaluation.win_rate import win_rate
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.completions import (
     PARTS,
     join_completions,
-    judge_completions,
-    load_baseline,
     load_samples,
     write_completion_shard,
 )
+from dpo_ray.reference.opponent import join_judged, load_baseline, write_judged_shard
 
 DECODING = Decoding(max_new_tokens=16, batch_size=4)
 SHARDS = [Shard(part, start, start + 4) for part in PARTS for start in (0, 4)]
@@ -31,9 +38,17 @@ def written(prepared, model, tokenizer):
             prepared, shard, model, tokenizer, count=6, decoding=DECODING, ranks=Ranks()
         )
     join_completions(prepared, SHARDS)
-    judges = {MAIN: ScalarJudge(vader, tie=0.05)}
-    judge_completions(prepared, prepared.tokens.with_name("rows"), count=6, judges=judges)
+    judge(prepared, {MAIN: ScalarJudge(vader, tie=0.05)})
     return prepared
+
+
+def judge(prepared, judges):
+    """Judge in two shards, the second one first."""
+    rows = prepared.tokens.with_name("rows")
+    shards = [Shard("again", 0, 4), Shard("again", 4, 6)]
+    for shard in reversed(shards):
+        write_judged_shard(prepared, rows, shard, count=6, judges=judges, ranks=Ranks())
+    join_judged(prepared, rows, shards, count=6, judges=judges)
 
 
 def test_prompts_are_the_first_distinct_ones(prepared):
@@ -66,6 +81,33 @@ def test_the_opponent_is_read_back_as_it_was_judged(written):
     assert all(prompt.chosen != prompt.rejected for prompt in baseline.prompts)
     assert baseline.scores == {MAIN: vader(baseline.prompts, baseline.completions)}
     assert all(0 < length <= 16 for length in baseline.lengths)
+
+
+class SaysNothing:
+    """A judge that only compares, and finds no words for some of it."""
+
+    scores, max_failed = False, 0.5
+
+    def __init__(self, failed: int) -> None:
+        self.left = failed
+
+    def compare(self, comparisons):
+        found = []
+        for _ in comparisons:
+            self.left -= 1
+            found.append(Judgement(None, reason="busy") if self.left >= 0 else Judgement(1.0))
+        return found
+
+
+def test_what_could_not_be_judged_is_counted_over_all_shards(written, tmp_path):
+    elsewhere = replace(written, judged=tmp_path / "judged")
+    judge(elsewhere, {MAIN: SaysNothing(3)})  # 2 of the first shard, 1 of the other
+    assert reference_metrics_of(elsewhere)["eval/win_rate"] == 1.0
+    again = replace(written, judged=tmp_path / "again")
+    with pytest.raises(JudgingFailed, match=r"4 of 6 .* \(67 %; .*max_failed allows 50 %\): busy"):
+        judge(again, {MAIN: SaysNothing(4)})
+    assert not again.judged.exists()
+    assert not parts_of(again.judged).exists(), "a later run would not ask again"
 
 
 def test_the_references_own_row_stands_still(written):
