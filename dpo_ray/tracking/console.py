@@ -36,7 +36,7 @@ from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.wording import duration
 
 _WIDE = 110
-"""Columns from which there is room for progress bars and reasons."""
+"""Columns from which there is room for a bar per trial, and reasons."""
 _PROGRESS_S, _RARER = 10.0, 0.2
 """Without a terminal a stage says how far it is every ten seconds, of a long one after each fifth
 of the time it has taken."""
@@ -178,7 +178,7 @@ class SweepConsole:
         now, (width, height) = self._clock(), self._console.size
         sft = self._state.sft
         if sft is not None and sft.status == "RUNNING":
-            return self._spinner(sft_progress(sft, now))
+            return self._spinner(f"{bar(sft.step, sft.total_steps)} {sft_progress(sft, now)}")
         if not self._state.trials:
             return self._spinner(self._so_far(now))
         wide = width >= _WIDE

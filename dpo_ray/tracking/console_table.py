@@ -73,21 +73,21 @@ def _by_number(trials: list[TrialRow]) -> list[TrialRow]:
 
 
 def progress_line(state: SweepState, total: int, now: float, wide: bool = False) -> str:
-    """`5/12 trials ended, 4.1 trials/min, 1 min 13 s gone, about 1 min 45 s left`.
+    """`━━━╌╌╌╌╌ 5/12 trials ended, 4.1/min, about 1 min 45 s left`: first a bar of what is done.
 
-    Where it is `wide`, behind a bar of all that is done.
+    Where it is `wide`, the bar is longer, and the time that is gone is told as well.
     """
     confirms = state.confirmation is not None
     so_far = confirmation_progress(state, now) if confirms else progress(state, total, now)
     what = "confirmation trials" if confirms else "trials"
     parts = [f"{so_far.ended}/{so_far.total} {what} ended"]
     if so_far.per_minute is not None:
-        parts.append(f"{so_far.per_minute:.1f} trials/min")
-    parts.append(f"{duration(so_far.elapsed_s)} gone")
+        parts.append(f"{so_far.per_minute:.1f}{' trials' if wide else ''}/min")
+    if wide or not so_far.left:
+        parts.append(f"{duration(so_far.elapsed_s)} gone")
     if so_far.left:
         parts.append(so_far.left)
-    before = f"{bar(so_far.share, 1.0, 2 * _BAR)} " if wide else ""
-    return before + ", ".join(parts)
+    return f"{bar(so_far.share, 1.0, _BAR * (1 + wide))} {', '.join(parts)}"
 
 
 def _searched(state: SweepState) -> list[str]:

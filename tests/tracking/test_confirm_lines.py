@@ -95,7 +95,9 @@ def test_the_live_table_shows_the_confirmations_trials(state):
     assert "done, t10 again, seed 1000" in shown
     assert "running, the default again, seed 1000" in shown
     assert "t05" not in shown
-    assert progress_line(state, 12, 110.0).startswith("1/4 confirmation trials ended")
+    bar, words = progress_line(state, 12, 110.0).split(" ", 1)
+    assert len(bar) == 8
+    assert words.startswith("1/4 confirmation trials ended")
 
 
 def test_nothing_is_extrapolated_from_nothing(state):
@@ -107,4 +109,8 @@ def test_while_the_search_runs_the_confirmation_is_announced(example):
     found = fold(example[:100])
     found.plan.plan["sweep"]["confirm"] = {"top": 3, "seeds": 3, "prompts": None}
     assert found.confirms
-    assert progress_line(found, 12, example[99].time).endswith("to the confirmation")
+    narrow, wide = (progress_line(found, 12, example[99].time, wide) for wide in (False, True))
+    assert narrow.endswith("to the confirmation")
+    assert len(narrow) < 78, "a terminal of 80 columns would cut it off"
+    assert "gone" in wide
+    assert wide.split(" ")[0].count("━") > narrow.split(" ")[0].count("━") > 0
