@@ -136,3 +136,5 @@ class Interrupted(DpoRayError):
     """The person, or the machine, asked for an end."""
 
     exit_code = 130
+    at_once = False
+    """Whether they asked twice: nobody is waited for any more."""

@@ -5,6 +5,7 @@ import platform
 import socket
 import sys
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,6 +52,8 @@ PROGRAMS = {"dpo-ray": ["dpo-ray"], "sweep.py": ["python", "-m", "dpo_ray.sweep"
 MIRROR_S = 120.0
 FULL_S = 10.0
 """Where the store is full, MLflow's database beside it is, too."""
+HURRIED_S = 5.0
+"""Whoever asked twice waits for nothing that `dpo-ray sync` can do later."""
 
 
 def run_sweep(plan: Plan, inputs: Inputs, voice: Voice, open_allowed: bool = False) -> None:
@@ -101,27 +104,59 @@ def _run(
             prepare_and_search(plan, inputs, journal, told, mirror.start, open_allowed=open_allowed)
         except DpoRayError as error:
             problem = error
-        from dpo_ray.report.closing import close_journal  # figures: of no use before the end
-
-        mirror.start()
-        try:
-            state = close_journal(journal, plan.folder, problem)
-        except StoreUnwritable as error:
-            problem, state = problem or error, fold(read_journal(journal.path))
-        if problem is None or isinstance(problem, ChampionRegressed):
-            for folder in losers(state):
-                remove(folder)
-        screen.stage("Writing the last lines to MLflow")
-        patience = FULL_S if isinstance(problem, StoreUnwritable) else MIRROR_S
-        mirrored = mirror.close(patience)
-    _show(state, plan, voice, mirror.view)
-    if not mirrored:
-        say(voice.messages, _what_is_missing(mirror, plan, patience))
+        closed = _close(journal, mirror, plan, problem, screen)
+    problem = closed.problem
+    _show(closed.state, plan, voice, mirror.view)
+    if closed.missing:
+        say(voice.messages, closed.missing)
     if isinstance(problem, Interrupted | BudgetSpent | StoreUnwritable):
         say(voice.messages, f"To go on with it: {voice.again}")
     if problem is not None:
         _show_cause(problem, plan, voice)
         raise problem
+
+
+@dataclass(frozen=True)
+class _Closed:
+    """How a sweep ended, and what MLflow lacks of it, in words."""
+
+    state: SweepState
+    problem: DpoRayError | None
+    missing: str
+
+
+def _close(
+    journal: Journal,
+    mirror: MlflowMirror,
+    plan: Plan,
+    problem: DpoRayError | None,
+    screen: SweepConsole,
+) -> _Closed:
+    """Write the journal's end and wait for MLflow, as long as somebody wants to: Ctrl-C leaves out
+    the pictures, or the waiting."""
+    from dpo_ray.report.closing import close_journal  # figures: of no use before the end
+
+    mirror.start()
+    hurried = isinstance(problem, Interrupted) and problem.at_once
+    try:
+        state = close_journal(journal, plan.folder, problem, drawn=not hurried)
+    except KeyboardInterrupt:
+        problem, hurried = problem or Interrupted("interrupted while it was drawn"), True
+        state = close_journal(journal, plan.folder, problem, drawn=False)
+    except StoreUnwritable as error:
+        problem, state = problem or error, fold(read_journal(journal.path))
+    if problem is None or isinstance(problem, ChampionRegressed):
+        for folder in losers(state):
+            remove(folder)
+    screen.stage("Writing the last lines to MLflow")
+    patience = FULL_S if isinstance(problem, StoreUnwritable) else MIRROR_S
+    patience = HURRIED_S if hurried else patience
+    late = f"it did not answer within {patience:g} s"
+    try:
+        mirrored = mirror.close(patience)
+    except KeyboardInterrupt:
+        mirrored, late = False, "nobody waited for it"
+    return _Closed(state, problem, "" if mirrored else _what_is_missing(mirror, plan, late))
 
 
 def _show_cause(problem: DpoRayError, plan: Plan, voice: Voice) -> None:
@@ -159,8 +194,8 @@ def _show(state: SweepState, plan: Plan, voice: Voice, view: str | None = None) 
         print_summary(voice.results, state, uri, view)
 
 
-def _what_is_missing(mirror: MlflowMirror, plan: Plan, patience: float) -> str:
-    problems = "; ".join(mirror.problems) or f"it did not answer within {patience:g} s"
+def _what_is_missing(mirror: MlflowMirror, plan: Plan, late: str) -> str:
+    problems = "; ".join(mirror.problems) or late
     return (
         f"MLflow lacks a part of what {plan.folder / JOURNAL} holds: {problems}\n"
         f"dpo-ray sync {plan.folder} writes the rest."

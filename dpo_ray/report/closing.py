@@ -20,15 +20,18 @@ FINDINGS = (BudgetSpent, ChampionRegressed)
 """Ends after which what was found stands."""
 
 
-def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -> SweepState:
+def close_journal(
+    journal: Journal, folder: Path, problem: DpoRayError | None, drawn: bool = True
+) -> SweepState:
     """Draw the sweep, write its page and its end, and return what the whole journal says.
 
-    `problem` is what ended it early, None for a sweep that ran its plan.
+    `problem` is what ended it early, None for a sweep that ran its plan. Where nobody waits any
+    more nothing is `drawn`, and the end alone is written.
     """
     state = fold(read_journal(journal.path))
     rows = rank(state)
     best = best_of(rows)
-    for picture in _pictures(state, rows, folder):
+    for picture in _pictures(state, rows, folder) if drawn else ():
         journal.append(
             ArtifactWritten(
                 path=str(picture.path),
@@ -46,7 +49,7 @@ def close_journal(journal: Journal, folder: Path, problem: DpoRayError | None) -
         best=best.trial.number if best and best.trial else None,
         step=best.step if best else None,
     )
-    page = _page(journal, folder, end)
+    page = _page(journal, folder, end) if drawn else None
     if page is not None:
         journal.append(ArtifactWritten(path=str(page)))
     journal.append(end)

@@ -41,10 +41,15 @@ def interruptible(
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield
+    except Interrupted as error:
+        error.at_once = progress.twice
+        raise
     except (KeyboardInterrupt, SystemError):
         if progress.signal is None:
             raise
-        raise Interrupted(f"interrupted by {progress.signal}, twice") from None
+        twice = Interrupted(f"interrupted by {progress.signal}, twice")
+        twice.at_once = True
+        raise twice from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -28,11 +28,19 @@ def test_the_first_signal_is_noted_as_a_reason_to_end(progress, number):
 def test_the_second_signal_ends_the_sweep_where_it_stands(progress, number):
     progress.signal = number.name
     with (
-        pytest.raises(Interrupted, match=f"interrupted by {number.name}, twice"),
+        pytest.raises(Interrupted, match=f"interrupted by {number.name}, twice") as raised,
         interruptible(progress),
     ):
         os.kill(os.getpid(), number)
     assert progress.twice
+    assert raised.value.at_once
+
+
+def test_who_asked_once_is_not_in_that_hurry(progress):
+    progress.signal = "SIGINT"
+    with pytest.raises(Interrupted) as raised, interruptible(progress):
+        progress.check()
+    assert not raised.value.at_once
 
 
 def test_the_first_signal_says_what_happens_now_and_what_a_second_one_does(progress):

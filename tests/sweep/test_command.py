@@ -7,7 +7,9 @@ import re
 import select
 import signal
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psutil
 import pytest
@@ -83,11 +85,48 @@ def terminal():
     os.close(leader)
 
 
-def test_ctrl_c_twice_on_a_terminal_says_how_to_go_on_and_leaves_nobody(store, cluster, terminal):
+@pytest.fixture
+def silent_server():
+    """A tracking server that is well when asked, and then answers nothing any more."""
+    done = threading.Event()
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path != "/health":
+                done.wait()
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"OK")
+
+        def do_POST(self):
+            done.wait()
+
+        def log_message(self, *_):
+            """Say nothing of it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        done.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("server", [None, "silent_server"], ids=["no server", "a silent server"])
+def test_ctrl_c_twice_on_a_terminal_says_how_to_go_on_and_leaves_nobody(
+    store, cluster, terminal, request, server
+):
     follower, read = terminal
-    name = "ctrl-c-twice"
+    name = "ctrl-c-twice" if server is None else "ctrl-c-twice-silent"
+    uri = "null" if server is None else request.getfixturevalue(server)
     command = arguments(
-        store, name, "training.max_steps=5000", space="search_spaces/beta.yaml", small=True
+        store,
+        name,
+        "training.max_steps=5000",
+        f"tracking.uri={uri}",
+        space="search_spaces/beta.yaml",
+        small=True,
     )
     environment = {**os.environ, "RAY_ADDRESS": cluster, "TERM": "xterm", "COLUMNS": "100"}
     sweep = subprocess.Popen(
@@ -119,6 +158,7 @@ def test_ctrl_c_twice_on_a_terminal_says_how_to_go_on_and_leaves_nobody(store, c
     assert "-m dpo_ray.sweep search_spaces/beta.yaml" in again
     assert f"--name {name}" in again
     assert "Traceback" not in screen
+    assert ("it did not answer within 5 s" in screen) == (server is not None)
     state = fold(read_journal(journal))
     assert {row.status for row in state.trials.values()} == {"KILLED"}
     assert state.ended.reason == "interrupted by SIGINT, twice"
