@@ -150,8 +150,9 @@ def _reference() -> dict[str, float]:
 
 def _control(space) -> dict[str, Any]:
     known = {"beta": 0.1, "learning_rate": 2e-3, "lora_rank": 8, "label_smoothing": 0.0}
+    more = {"lora_alpha": 16, "weight_decay": 0.01, "warmup": 0.1}
     words = {"loss_type": "sigmoid", "example_weight": True}
-    return {name: (known | words)[name] for name in space}
+    return {name: (known | more | words)[name] for name in space}
 
 
 def _draw(space, rng) -> dict[str, Any]:

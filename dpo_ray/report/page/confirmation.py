@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.report.figures import confirmation as figures
 from dpo_ray.report.figures.confirmation import Line
-from dpo_ray.report.page import axes, charts
+from dpo_ray.report.page import axes, charts, units
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.numbers import as_eval, lead, share
 from dpo_ray.report.page.pictures import picture
@@ -52,7 +52,6 @@ def _chart(state: SweepState, found: list[Line], metric: str) -> Chart:
     traces: list[Any] = []
     for place, line in enumerate(reversed(found)):
         traces += _traces(line, float(place))
-    title = f"{axes.words_of(metric)}, {'share of prompts' if share(metric) > 1 else 'mean'}"
     reference = state.confirmation.reference if state.confirmation else {}
     middle = 0.5 if metric == "win_rate" else reference.get(f"eval/{metric}")
     shapes = [] if middle is None else [_upright(middle)]
@@ -63,7 +62,7 @@ def _chart(state: SweepState, found: list[Line], metric: str) -> Chart:
     return Chart(
         id="confirmation-all",
         title="Mean of each candidate, and what the search had said",
-        figure=charts.figure(traces, axes.axis(title), ticks, shapes=shapes),
+        figure=charts.figure(traces, axes.axis(units.titled(metric)), ticks, shapes=shapes),
         words=f"{metric} of {len(found)} confirmed candidates with their intervals",
         height=110 + ROW * len(found),
         is_wide=True,

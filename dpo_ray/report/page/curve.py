@@ -2,7 +2,7 @@
 
 from dpo_ray.report.figures import scales
 from dpo_ray.report.figures.overview import LOOKS, Panel, look_of, overview, panels
-from dpo_ray.report.page import axes, charts
+from dpo_ray.report.page import axes, charts, units
 from dpo_ray.report.page.charts import Mark
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.pictures import picture
@@ -10,12 +10,8 @@ from dpo_ray.report.page.rooms import Chart, Room
 from dpo_ray.report.ranking import RankedRow
 
 SHOWN = ("win_rate", "kl", "gold_reward")
-TITLES = {
-    "win_rate": ("Win rate against the reference", "win rate, share of prompts"),
-    "kl": ("KL from the reference", "KL, nats per completion"),
-    "gold_reward": ("Gold reward", "gold reward, mean over prompts"),
-}
-"""Of charts and of their vertical axes."""
+TITLES = {"kl": "KL from the reference", "gold_reward": "Gold reward"}
+"""Of charts, where the panel's own names a unit as well."""
 
 
 def curve(material: Material) -> Room | None:
@@ -58,13 +54,13 @@ def _chart(rows: list[RankedRow], panel: Panel, name: str, space: dict[str, obje
     found = [_mark(row, panel.metric, name, space) for row in rows]
     shapes = [] if panel.reference is None else [charts.baseline(panel.reference, "reference")]
     shapes += [] if panel.band is None else [charts.band(*panel.band)]
-    heading, unit = TITLES.get(panel.metric, (panel.title, f"{axes.words_of(panel.metric)}, mean"))
+    heading = TITLES.get(panel.metric, panel.title)
     return Chart(
         id=f"curve-{panel.metric.replace('/', '-')}",
         title=heading,
         figure=charts.figure(
-            charts.marks(found, LOOKS), axes.across(name, space), axes.axis(unit),
-            shapes=shapes,
+            charts.marks(found, LOOKS), axes.across(name, space),
+            axes.axis(units.titled(panel.metric)), shapes=shapes,
         ),
         words=f"{heading} of {len(found)} trials against {axes.words_of(name)}",
     )  # fmt: skip

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from dpo_ray.report.figures import frontier as figures
 from dpo_ray.report.figures import scales
 from dpo_ray.report.figures.frontier import Point
-from dpo_ray.report.page import axes, charts
+from dpo_ray.report.page import axes, charts, units
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.pictures import picture
 from dpo_ray.report.page.rooms import Chart, Room
@@ -32,7 +32,7 @@ def frontier(material: Material) -> Room | None:
         figure=charts.figure(
             [*_paths(found), *_front(found), *_points(found, name, space), *_rings(material)],
             axes.axis("KL from the reference, nats per completion", rangemode="tozero"),
-            axes.axis("win rate, share of prompts"),
+            axes.axis(units.titled("win_rate")),
             shapes=[charts.baseline(0.5, "reference")],
         ),
         words=f"Win rate against KL of {len(found)} checkpoints, and their Pareto front",

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from dpo_ray.report.figures import frontier as figures
 from dpo_ray.report.figures import scales
 from dpo_ray.report.figures.drawing import Look
-from dpo_ray.report.page import axes, charts
+from dpo_ray.report.page import axes, charts, units
 from dpo_ray.report.page.charts import Mark
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.rooms import Chart, Room
@@ -30,7 +30,8 @@ def overlaid(found: Sequence[Material]) -> Room:
     drawn = [_frontier(found, looks)]
     if len(names) == 1 and names <= found[0].state.parameters.keys():
         name, space = ways[0][0], _joined([space for _, space in ways])
-        drawn = [_against(found, looks, name, space, each) for each in (metric, "kl")] + drawn
+        both = dict.fromkeys((metric, "kl"))  # the objective may be KL itself
+        drawn = [_against(found, looks, name, space, each) for each in both] + drawn
     legend = ", ".join(f"{look.label}: {_word(look)}" for look in looks)
     return Room("curves", "On one another", [f"{legend}."], charts=drawn)
 
@@ -72,14 +73,14 @@ def _against(
         for row in each.rows
         if row.place is not None and row.trial is not None
     ]
-    title = "KL, nats per completion" if metric == "kl" else axes.words_of(metric)
+    words = axes.words_of(metric)
     return Chart(
         id=f"curves-{metric.replace('/', '-')}",
-        title=f"{title} against {axes.words_of(name)}",
+        title=f"{words[0].upper()}{words[1:]} against {axes.words_of(name)}",
         figure=charts.figure(
-            charts.marks(marks, looks), axes.across(name, space), axes.axis(title)
+            charts.marks(marks, looks), axes.across(name, space), axes.axis(units.titled(metric))
         ),
-        words=f"{title} of all trials against {axes.words_of(name)}, a look for each sweep",
+        words=f"{words} of all trials against {axes.words_of(name)}, a look for each sweep",
     )
 
 
@@ -108,7 +109,7 @@ def _frontier(found: Sequence[Material], looks: Sequence[Look]) -> Chart:
         figure=charts.figure(
             traces,
             axes.axis("KL from the reference, nats per completion", rangemode="tozero"),
-            axes.axis("win rate, share of prompts"),
+            axes.axis(units.titled("win_rate")),
             shapes=[charts.baseline(0.5, "reference")],
         ),
         words="The best win rate known at each KL, a line for each sweep",

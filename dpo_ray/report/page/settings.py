@@ -11,6 +11,7 @@ from dpo_ray.report.page.charts import Mark
 from dpo_ray.report.page.importances import importances, is_drawn
 from dpo_ray.report.page.material import Material
 from dpo_ray.report.page.rooms import Chart, Room
+from dpo_ray.report.page.units import objective_titled
 from dpo_ray.report.ranking import RankedRow
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.tracking.ranges import Range
@@ -29,8 +30,7 @@ def settings(material: Material) -> Room | None:
         return None
     found = importances(state, rows)
     metric = axes.words_of(state.objective[0])
-    title = f"{metric}{', penalty taken off' if state.objectives[0].get('penalty') else ''}"
-    slices = [_slice(state, rows, name, title) for name in names]
+    slices = [_slice(state, rows, name) for name in names]
     return Room(
         id="settings",
         title="Which settings matter",
@@ -75,8 +75,8 @@ def _bars(found: dict[str, float], metric: str) -> Chart:
     )
 
 
-def _slice(state: SweepState, rows: list[RankedRow], name: str, title: str) -> Chart:
-    space, metric = state.parameters[name], state.objective[0]
+def _slice(state: SweepState, rows: list[RankedRow], name: str) -> Chart:
+    space, metric, title = state.parameters[name], state.objective[0], objective_titled(state)
     found = [_mark(state, row, name, space, metric) for row in rows if row.trial is not None]
     return Chart(
         id=f"settings-{name}",

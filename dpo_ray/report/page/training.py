@@ -12,12 +12,15 @@ from dpo_ray.report.page import axes, charts
 from dpo_ray.report.page.charts import FAILED
 from dpo_ray.report.page.material import LOSS, Material
 from dpo_ray.report.page.rooms import Chart, Room
+from dpo_ray.report.page.units import loss_titled, objective_titled
 from dpo_ray.report.ranking import RankedRow
 from dpo_ray.tracking.objective import objective_value
 
 ORDER = (FAILED, STOPPED, COMPLETED, CONTROL, BEST)
 MOST, ALL = 60, 6000
 """Points of a trial's loss that are drawn, the last one among them; and of all trials."""
+ENDS = {"FAILED": (FAILED, "x-thin"), "KILLED": (FAILED, "x-thin"), "STOPPED": (STOPPED, "line-ns")}
+"""How the last point of a training that ended early is marked, by its state."""
 
 
 def training(material: Material) -> Room | None:
@@ -47,7 +50,7 @@ def _rungs(material: Material) -> Chart | None:
         if row.trial is not None and (rungs := row.trial.rungs)
     ]
     words = f"{metric[0].upper()}{metric[1:]} at each rung"
-    return _chart("training-rungs", words, metric, curves, with_points=True)
+    return _chart("training-rungs", words, objective_titled(state), curves, with_points=True)
 
 
 def _losses(material: Material) -> Chart | None:
@@ -57,28 +60,29 @@ def _losses(material: Material) -> Chart | None:
         for row in material.rows
         if row.trial is not None and row.trial.number in material.losses
     ]
-    return _chart("training-loss", "Training loss", f"loss (TRL's {LOSS})", curves)
+    return _chart("training-loss", "Training loss", loss_titled(material.state, LOSS), curves)
 
 
 Curve = tuple[RankedRow, list[tuple[int, float]]]
 
 
 def _chart(
-    id: str, title: str, unit: str, curves: Sequence[Curve], *, with_points: bool = False
+    id: str, title: str, y: str, curves: Sequence[Curve], *, with_points: bool = False
 ) -> Chart | None:
     if not any(points for _, points in curves):
         return None
-    traces = [trace for look in ORDER for trace in _traces(curves, look, with_points)]
+    traces = [trace for look in ORDER for trace in _lines(curves, look, with_points)]
+    traces += [trace for state in ENDS for trace in _ends(curves, state)]
     return Chart(
         id=id,
         title=title,
-        figure=charts.figure(traces, axes.axis("optimizer step"), axes.axis(unit)),
+        figure=charts.figure(traces, axes.axis("optimizer step"), axes.axis(y)),
         words=f"{title} of {len(curves)} trials over optimizer steps",
         height=360,
     )
 
 
-def _traces(curves: Sequence[Curve], look: Look, with_points: bool) -> Iterator[Any]:
+def _lines(curves: Sequence[Curve], look: Look, with_points: bool) -> Iterator[Any]:
     """All trials of a look are one trace with gaps: hundreds of traces would be slow to draw."""
     own = [(row, points) for row, points in curves if _look(row) == look]
     if not own:
@@ -98,15 +102,21 @@ def _traces(curves: Sequence[Curve], look: Look, with_points: bool) -> Iterator[
         marker=charts.marker(look) | {"size": 8 if strong else 5},
         hovertemplate="%{text}<br>step %{x}: %{y:.3g}<extra></extra>",
     )  # fmt: skip
-    ends = [points[-1] for _, points in own if points]
-    if look in (FAILED, STOPPED) and ends:
+
+
+def _ends(curves: Sequence[Curve], state: str) -> Iterator[Any]:
+    """Marks where trainings ended early, those of the best and of the default too."""
+    look, symbol = ENDS[state]
+    last = [
+        points[-1]
+        for row, points in curves
+        if points and row.trial is not None and row.trial.status == state
+    ]
+    if last:
+        ink = {"width": 2, "color": charts.colour(look.colour)}
         yield go.Scatter(
-            x=[step for step, _ in ends], y=[value for _, value in ends], mode="markers",
-            marker={
-                "symbol": "x-thin" if look is FAILED else "line-ns", "size": 10,
-                "line": {"width": 2, "color": charts.colour(look.colour)},
-            },
-            hoverinfo="skip",
+            x=[step for step, _ in last], y=[value for _, value in last], mode="markers",
+            marker={"symbol": symbol, "size": 10, "line": ink}, hoverinfo="skip",
         )  # fmt: skip
 
 
