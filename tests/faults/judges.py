@@ -20,7 +20,8 @@ NOTES = "judged.jsonl"
 
 
 def many(prompts, completions, **columns):
-    """One trial each is spoilt, deprived of memory, killed once, killed for ever, or breaks."""
+    """One trial each is spoilt in its weights or its loss, deprived of memory, killed once, killed
+    for ever, or breaks."""
     return _judge(completions, MANY)
 
 
@@ -69,6 +70,13 @@ def _spoil(scores, trainer, step, rank):
     return scores
 
 
+def _overflow(scores, trainer, step, rank):
+    """Have the loss of the trial's next step be infinite, as half precision does."""
+    loss_of = trainer.compute_loss
+    trainer.compute_loss = lambda *inputs, **named: loss_of(*inputs, **named) + math.inf
+    return scores
+
+
 def _break_when_best(scores, trainer, step, rank):
     """Beat everybody at the first rung, and break at the next."""
     if step > trainer.state.max_steps // 4:
@@ -112,12 +120,14 @@ def _raise(scores, trainer, step, rank):
 
 
 SPOILT, BROKEN, EXHAUSTED, KILLED_ONCE, KILLED, UNHARMED = 1, 2, 3, 4, 5, 6
+OVERFLOWN = 7
 MANY = {
     SPOILT: _spoil,
     BROKEN: _break_when_best,
     EXHAUSTED: _exhaust,
     KILLED_ONCE: _die_once,
     KILLED: _die,
+    OVERFLOWN: _overflow,
 }
 SLEEPING, HALF_ASLEEP = 1, 2
 HANGING = {SLEEPING: _sleep, HALF_ASLEEP: _sleep_on_rank_1}

@@ -24,6 +24,8 @@ BETA = "search_spaces/beta.yaml"
 TWINS = "tests/faults/space.yaml"
 SWEEP = Path("sweeps/local.yaml")
 LOOK_S = 0.1
+PATIENCE_S = 400.0
+"""So long a process is waited for that hangs; what each fault may cost is for its test to say."""
 FAMILY_S = 1.0
 SECRETS = {
     name: f"canary-{name.lower().replace('_', '-')}-{uuid4().hex}"
@@ -58,6 +60,8 @@ class Sweep:
     overrides: tuple[str, ...] = ()
     space: str = BETA
     cluster: str | None = None
+    sessions: Path | None = None
+    """Ray's own folder on a cluster that they are submitted to."""
     environment: dict[str, str] = field(default_factory=dict)
     small: bool = True
     outputs: Path | None = None
@@ -102,7 +106,7 @@ class Sweep:
         )
         return [*words, *options]
 
-    def run(self, within_s: float, *options: str) -> Ended:
+    def run(self, *options: str, within_s: float = PATIENCE_S) -> Ended:
         """Run it to its end."""
         with self.begin(*options) as life:
             return life.wait(within_s)
@@ -196,7 +200,7 @@ class Life:
         self.sweep.family.update({each.pid: each for each in found})
         return found
 
-    def wait(self, within_s: float) -> Ended:
+    def wait(self, within_s: float = PATIENCE_S) -> Ended:
         """Wait for its end, which must come in time."""
         deadline = time.monotonic() + within_s
         while self.alive:
@@ -224,8 +228,9 @@ class Life:
             self.killed = True
 
 
-WORKER, SLOT = "ray::RayTrainWorker", "ray::Slot"
-"""What Ray calls the processes that train, and those that keep them."""
+WORKER, SLOT, STAND_IN = "ray::RayTrainWorker", "ray::Slot", "ray::ResourceTrainable"
+"""What Ray calls the processes that train, those that keep them, and Tune's side of a trial: by the
+wrapper that Tune puts around it."""
 
 
 def processes(life: Life, kind: str) -> list[Any]:

@@ -30,6 +30,7 @@ def sweep(tmp_path: Path) -> Callable[..., tuple[int, str]]:
 
     def run(space: Path, *options: str, within_s: float = 60) -> tuple[int, str]:
         store = tmp_path / "store"
+        before = everything(tmp_path)
         done = subprocess.run(
             [*FIRST, str(space), *options, "--store", str(store)],
             cwd=ROOT,
@@ -37,12 +38,17 @@ def sweep(tmp_path: Path) -> Callable[..., tuple[int, str]]:
             text=True,
             timeout=within_s,
         )
-        assert not store.exists()
+        assert everything(tmp_path) == before, "something was made"
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
         return done.returncode, done.stderr
 
     return run
+
+
+def everything(folder: Path) -> list[Path]:
+    """Return all paths below a folder."""
+    return sorted(folder.rglob("*"))
 
 
 @pytest.fixture
@@ -183,11 +189,25 @@ def test_fault_28_hostile_names(sweep, space, name):
     code, error = sweep(space, "--name", name)
     assert code == 2
     assert "--name: must be 1 to 64 letters, digits, dots, dashes or underscores" in error
+    assert not Path("/x").exists()
 
 
-def test_fault_28_a_name_that_no_command_line_can_hold(space, tmp_path):
+@pytest.mark.injects("a name with NUL, which no command line can hold")
+def test_fault_28_a_name_with_nul(space, tmp_path):
+    before = everything(tmp_path)
     with pytest.raises(ConfigError, match="--name: must be 1 to 64 letters"):
         make_plan(space, ROOT / "sweeps/local.yaml", store=tmp_path / "store", name="a\0b")
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.injects("a further judge of 300 letters, whose metrics would have longer names yet")
+def test_fault_23_a_name_that_mlflow_has_no_room_for(sweep, space):
+    """Only judges' names become parts of metrics' names; all other keys are our own, and short."""
+    judge = "{" + "j" * 300 + ": {type: reward, function: vader}}"
+    code, error = sweep(space, "--set", f"evaluation.further_judges={judge}")
+    assert code == 2
+    assert "evaluation.further_judges" in error
+    assert "40" in error
 
 
 def pickled(model: Path, _: Path) -> None:

@@ -1,7 +1,9 @@
 """Nights at the wrong time: missed ones, one called for twice, and the days clocks are changed."""
 
+import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -13,11 +15,12 @@ from dpo_ray.nightly.ledger import Ledger
 from dpo_ray.nightly.opening import Schedule, open_schedule
 from dpo_ray.nightly.running import Runner
 from dpo_ray.nightly.ticks import ticks_after
-from tests.sweeping import ROOT
+from dpo_ray.tracking.journal import read_journal
+from tests.sweeping import ROOT, SMALL
 
 NOBODY = "cluster.address=127.0.0.1:1"
 """Where no Ray cluster answers: a night says so within a second or two, and exits 7."""
-WITHIN_S = 60
+WITHIN_S, NIGHT_S = 60, 180
 
 
 @pytest.fixture
@@ -32,12 +35,15 @@ def schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
     return opened
 
 
-def tick(cron: str, store: Path, *more: str) -> "subprocess.Popen[str]":
+def tick(cron: str, store: Path, *settings: str) -> "subprocess.Popen[str]":
     """Call for the night that is due, as cron does."""
     words = [sys.executable, "-m", "dpo_ray.schedule", "sweeps/nightly.yaml", "tick"]
-    words += ["--store", str(store), "--set", NOBODY, "--set", f"schedule.cron={cron}", *more]
+    words += ["--store", str(store)]
+    for each in (f"schedule.cron={cron}", *(settings or (NOBODY,))):
+        words += ["--set", each]
+    around = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     return subprocess.Popen(
-        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words, cwd=ROOT, env=around, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -57,6 +63,25 @@ def test_fault_15_one_tick_twice(schedule):
     assert all("Traceback" not in text for text in said)
     nights = Ledger(own.folder).memory().nights.values()
     assert [night.exit_code for night in nights if not night.dropped] == [7]
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.cluster_last
+@pytest.mark.injects("two calls for one tick at the same moment, which both could train")
+def test_fault_15_one_tick_twice_has_one_set_of_trials(alone, schedule):
+    cron = two_minutes_ago()
+    own = schedule(cron)
+    both = [tick(cron, own.store, *SMALL, "champion=null", "search.trials=2") for _ in range(2)]
+    said = [each.communicate(timeout=NIGHT_S)[1] for each in both]
+    assert sorted(each.returncode for each in both) in ([0, 6], [0, 0]), said
+    nights = Ledger(own.folder).memory().nights.values()
+    assert [night.exit_code for night in nights if not night.dropped] == [0]
+    (journal,) = own.store.glob("sweeps/*/journal.jsonl")
+    records = read_journal(journal)
+    for kind in ("trial_started", "trial_ended"):
+        assert Counter(r.trial for r in records if r.kind == kind) == {0: 1, 1: 1}
+    assert [r.kind for r in records if r.kind in ("planned", "resumed")] == ["planned"]
 
 
 @pytest.mark.injects("a ledger that was last looked at five nights ago")
@@ -90,7 +115,7 @@ def test_fault_16_changed_clocks(schedule, day):
 
 @pytest.mark.injects("a time zone that is none")
 def test_fault_16_no_such_zone(tmp_path):
-    one = tick("30 2 * * *", tmp_path / "store", "--set", "schedule.timezone=Mars/Olympus")
+    one = tick("30 2 * * *", tmp_path / "store", NOBODY, "schedule.timezone=Mars/Olympus")
     error = one.communicate(timeout=WITHIN_S)[1]
     assert one.returncode == 2
     assert "must be a name of the IANA" in error
