@@ -1,6 +1,12 @@
-"""The table of faults: each test says what it injects, and how long it took to recover."""
+"""The table of faults: each test says what it injects, and how long it took to recover.
 
+With EVERY_FAULT=1, as in `make faults`, one that was not injected or not survived fails the run,
+skipped ones included.
+"""
+
+import os
 import re
+import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 ROWS = pytest.StashKey[dict[str, "Row"]]()
+BEGAN = pytest.StashKey[float]()
 NAMED = re.compile(r"test_fault_(\d\d)_(\w+)")
 FAULTS = 28
+BAR_MINUTES = 30
 
 
 @dataclass
@@ -67,7 +75,7 @@ def function_of(item: pytest.Item) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the table's rows with the run."""
-    config.stash[ROWS] = {}
+    config.stash[ROWS], config.stash[BEGAN] = {}, time.monotonic()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -90,16 +98,31 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that was to survive every fault and did not, or did not try."""
+    _, survived = _counted(session.config)
+    if os.environ.get("EVERY_FAULT") and len(survived) < FAULTS and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(config: pytest.Config) -> None:
     """Print the table."""
     rows = sorted(config.stash[ROWS].values(), key=lambda row: row.number)
     if rows:
         console = Console(width=140, highlight=False)
         console.print(_table(rows))
-        injected = {row.number for row in rows}
-        survived = injected - {row.number for row in rows if row.survived != "yes"}
-        rest = f"; {FAULTS - len(injected)} of {FAULTS} were not injected in this run"
-        console.print(f"{len(survived)} of {len(injected)} faults survived{rest}.")
+        injected, survived = _counted(config)
+        rest = f"{FAULTS - len(injected)} of {FAULTS} were not injected in this run"
+        minutes = (time.monotonic() - config.stash[BEGAN]) / 60
+        console.print(f"{len(survived)} of {len(injected)} faults survived; {rest}.")
+        console.print(f"{minutes:.1f} minutes; the bar for all of them: {BAR_MINUTES}.")
+
+
+def _counted(config: pytest.Config) -> tuple[set[int], set[int]]:
+    """Return the numbers of the faults that were injected, and of those that were survived."""
+    rows = config.stash[ROWS].values()
+    injected = {row.number for row in rows}
+    return injected, injected - {row.number for row in rows if row.survived != "yes"}
 
 
 def _table(rows: list[Row]) -> Table:
