@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import (
+    BudgetSpent,
     ClusterUnreachable,
     DataError,
     DpoRayError,
     Interrupted,
     JudgingFailed,
+    NoTrialCompleted,
     ReferenceMismatch,
     StoreUnwritable,
     TooManyFailures,
@@ -66,6 +68,22 @@ def reason_to_end(facts: Facts, budget: BudgetConfig) -> DpoRayError | None:
             f"budget.failures_in_a_row={budget.failures_in_a_row} ends the sweep there; "
             f"the last one: {facts.failures[-1]}"
         )
+    return None
+
+
+def shortfall(completed: int, done: int, asked: int, spent: str | None) -> DpoRayError | None:
+    """Return why a search that came to its end has not done what was asked, or None.
+
+    `done` counts all trials whose ends stand; `spent` says what of the budget was spent, where no
+    further trial was allowed. That comes first: it is what the person can change.
+    """
+    if spent is not None and done < asked:
+        return BudgetSpent(
+            f"the budget was spent before the search was done, {spent}: {done} of {asked} trials "
+            "ran; the same command with a larger budget goes on"
+        )
+    if not completed:
+        return NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
     return None
 
 

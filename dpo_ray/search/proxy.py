@@ -12,7 +12,7 @@ from ray import tune
 from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
-from dpo_ray.training.jobs import Job, TrialJob, after_death
+from dpo_ray.training.jobs import TrialJob, after_death
 
 CPUS = 0.01
 
@@ -69,6 +69,7 @@ class ProxyTrial(tune.Trainable):
         while turn.again is not None:
             # The slot has lost its workers, or died: another one, or this one later, goes on.
             self._leave()
+            assert isinstance(turn.again, TrialJob)
             if not self._begin(turn.again):
                 return self._done()
             turn = self._turn()
@@ -97,10 +98,10 @@ class ProxyTrial(tune.Trainable):
         self._last = dict(config.get(LAST, {}))
         return replace(template.configured(**proposal), **seen)
 
-    def _begin(self, job: Job) -> bool:
+    def _begin(self, job: TrialJob) -> bool:
         """Start the job in a slot; False where none is leased any more: the sweep is ending."""
         self._job = job
-        while name := ray.get(self._leases.lease.remote()):
+        while name := ray.get(self._leases.lease.remote(job.trial)):
             with suppress(ray.exceptions.RayActorError, ValueError):  # it has died meanwhile
                 self._slot, self._name = ray.get_actor(name), name
                 self._job_id = ray.get(self._slot.start.remote(job))
@@ -113,7 +114,6 @@ class ProxyTrial(tune.Trainable):
         try:
             return ray.get(self._slot.next_turn.remote())  # type: ignore[no-any-return]
         except ray.exceptions.RayActorError:
-            assert isinstance(self._job, TrialJob)
             return Turn(0, again=after_death(self._job, self._last.get("step", -1)))
 
     def _done(self) -> dict[str, Any]:

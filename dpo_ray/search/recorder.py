@@ -1,6 +1,6 @@
 """Every rung and its verdict: into the journal first, to the slot second."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ray import tune
@@ -12,11 +12,16 @@ from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.records import RungDecided, RungReached
 
 ORDER_S = 30.0
+FORSAKEN = "the process that stood for it in Tune died"
 
 
 class Recorder(tune.Callback):
     """Tune's callback on the driver. What raises here ends the sweep: a journal that cannot be
-    written is a reason to stop."""
+    written is a reason to stop.
+
+    `forsake` is given the number of each trial that Tune calls failed, and a reason: where the
+    trial's stand-in has died, nobody else would end the training and free its slot.
+    """
 
     def __init__(
         self,
@@ -24,7 +29,9 @@ class Recorder(tune.Callback):
         slots: Mapping[str, Any],
         pump: EventPump,
         scheduler: RungScheduler,
+        forsake: Callable[[int, str], None],
     ) -> None:
+        self._forsake = forsake
         self._journal = journal
         self._slots = slots
         self._pump = pump
@@ -53,4 +60,9 @@ class Recorder(tune.Callback):
                 trial=number, step=step, action=verdict, reason=found.reason, spared=found.spared
             )
         )
-        self._slots[result["slot"]].decide.remote(result["job_id"], verdict)
+        if (slot := self._slots.get(result["slot"])) is not None:  # else it has died meanwhile
+            slot.decide.remote(result["job_id"], verdict)
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """See that a trial has an end, whatever became of its stand-in."""
+        self._forsake(trial.config[PROPOSAL]["trial"], FORSAKEN)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dpo_ray.cluster.session import cluster_available, joins_a_cluster, ray_session
 from dpo_ray.cluster.sight import Watchtower
-from dpo_ray.errors import BudgetSpent, ChampionRegressed, NoTrialCompleted
+from dpo_ray.errors import BudgetSpent, ChampionRegressed
 from dpo_ray.plan import Plan, check_resources, room_sentence
+from dpo_ray.search.ending import shortfall
 from dpo_ray.search.getting_ready import get_ready
 from dpo_ray.search.going_on import obeyed, settle
 from dpo_ray.search.inputs import Inputs
@@ -83,7 +84,10 @@ def prepare_and_search(
                     meanwhile()
                     if tower is not None:
                         tower.refuse_blind_nodes()
-                    ready = get_ready(inputs, plan.sweep, pool, journal, screen)
+                    check = _both(progress.check, meter, "the preparation")
+                    ready = get_ready(
+                        inputs, plan.sweep, pool, journal, replace(screen, check=check)
+                    )
                     _same_as_before(plan, journal, past)
                     learn_once(plan, journal)
                     pool.wait_warm(progress.check)
@@ -98,24 +102,21 @@ def prepare_and_search(
                     )
                     if ready.confirmation is not None and evaluate and _completed(journal):
                         template = _template(plan, ready.confirmation)
-                        check = replace(screen, check=_both(progress.check, meter))
-                        run_confirmation(plan, template, pool, pump, journal, check)
+                        check = _both(progress.check, meter, "the confirmation")
+                        told = replace(screen, check=check)
+                        run_confirmation(plan, template, pool, pump, journal, told)
                         if plan.sweep.champion is not None:
-                            meet_champion(plan, template, pool, journal, check)
+                            meet_champion(plan, template, pool, journal, told)
             finally:
                 _end_what_is_open(journal)
                 if tower is not None:
                     tower.close()
-    if not _completed(journal):
-        raise NoTrialCompleted("no trial ran to its end, so there is nothing to recommend")
     end = fold(read_journal(journal.path))
     refuse_regression(end)
-    done = over(end)
-    if meter.search_spent and done < plan.trials:
-        raise BudgetSpent(
-            f"the budget was spent before the search was done, {meter.sentence()}: {done} of "
-            f"{plan.trials} trials ran; the same command with a larger budget goes on"
-        )
+    spent = meter.sentence() if meter.search_spent else None
+    short = shortfall(len(end.with_status("COMPLETED")), over(end), plan.trials, spent)
+    if short is not None:
+        raise short
 
 
 def refuse_regression(state: SweepState) -> None:
@@ -144,13 +145,13 @@ class _Ends:
             remove(folder)
 
 
-def _both(check: Callable[[], None], meter: Meter) -> Callable[[], None]:
-    """End the confirmation for the search's reasons, and where the whole budget is spent."""
+def _both(check: Callable[[], None], meter: Meter, stage: str) -> Callable[[], None]:
+    """End a stage for the search's reasons, and where the whole budget is spent."""
 
     def check_both() -> None:
         check()
         if meter.all_is_over():
-            raise BudgetSpent(f"the budget ended during the confirmation: {meter.sentence()}")
+            raise BudgetSpent(f"the budget ended during {stage}: {meter.sentence()}")
 
     return check_both
 

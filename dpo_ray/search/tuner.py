@@ -11,6 +11,7 @@ from ray.tune.execution import class_cache
 from ray.tune.stopper import Stopper
 
 from dpo_ray.cluster.verbosity import is_verbose
+from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.plan import Plan
 from dpo_ray.search.meter import Meter
 from dpo_ray.search.past import over
@@ -101,6 +102,21 @@ def run_search(parts: SearchParts) -> None:
         parts.pool.cancel_all(patience)
         parts.pump.catch_up(patience)
     parts.progress.check()
+    _refuse_losses(parts)
+
+
+def _refuse_losses(parts: SearchParts) -> None:
+    """Refuse to call a search done that Tune has ended without all of its trials.
+
+    Raises:
+        ClusterUnreachable: some were lost, with whatever stood for them.
+    """
+    asked, done = parts.plan.trials, over(fold(read_journal(parts.journal.path)))
+    if done < asked and not parts.meter.search_spent:
+        raise ClusterUnreachable(
+            f"{asked - done} of {asked} trials were lost with the processes that stood for them; "
+            "the same command goes on with them"
+        )
 
 
 def _tuner(parts: SearchParts, past: SweepState) -> tune.Tuner:
@@ -128,7 +144,7 @@ def _tuner(parts: SearchParts, past: SweepState) -> tune.Tuner:
             name="tune",
             storage_path=str(parts.scratch),
             stop=EndSearch(parts.progress, meter, pool),
-            callbacks=[Recorder(parts.journal, pool.slots, parts.pump, scheduler)],
+            callbacks=[Recorder(parts.journal, pool.slots, parts.pump, scheduler, pool.forsake)],
             verbose=0,
         ),
     )

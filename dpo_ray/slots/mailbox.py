@@ -124,6 +124,14 @@ class SlotMailbox:
         seconds = self._clock() - self._began
         await self.finish(job_id, Outcome("FAILED", reason, step=step, seconds=seconds))
 
+    async def abandon(self, trial: int, reason: str) -> None:
+        """End a trial whose holder has died; its workers leave it as soon as they ask."""
+        if self._idle or not isinstance(self._job, TrialJob) or self._job.trial != trial:
+            return
+        self._verdict = "cancel"
+        await self.decide(self._job_id, "cancel")
+        await self.fail(self._job_id, reason)
+
     async def cool(self, reason: str) -> None:
         """The workers are gone, and may come back: another slot goes on with the current job."""
         self._warm = False
@@ -205,11 +213,10 @@ class SlotMailbox:
             times = "once" if deaths == 1 else f"{deaths} times"
             await self.fail(self._job_id, f"its worker died {times}")
             return Handed()
-        if self._attempts == 1:
-            return Handed(self._job_id, again)
-        return Handed(
-            self._job_id, replace(again, resume=True) if isinstance(again, TrialJob) else again
-        )
+        if self._attempts > 1 and isinstance(again, TrialJob):
+            # A checkpoint at a rung is written after its verdict: whoever goes on has it already.
+            again = replace(again, resume=True, seen_rung=self._seen_rung)
+        return Handed(self._job_id, again)
 
     async def started(
         self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
@@ -255,6 +262,8 @@ class SlotMailbox:
         if self._decided is not None:
             # Whoever asked first may have died while it waited; the verdict is for the next, too.
             verdict = await asyncio.shield(self._decided)
+            if job_id != self._job_id:  # it was ended meanwhile, and the next one has begun
+                return "cancel"
             self._verdict = verdict if self._verdict == "continue" else self._verdict
         return self._verdict
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -99,6 +100,17 @@ class SlotPool:
                 free_reservations(name)
                 self._successors[name] = self._open()
             return self._successors[name]
+
+    def forsake(self, trial: int, reason: str) -> None:
+        """Fail a trial whose stand-in died while it held a slot, and free the slot.
+
+        A stand-in that ended by itself has given its slot back, and nothing is left to do.
+        """
+        with suppress(ray.exceptions.RayError):  # the slot, or all of this, has gone as well
+            name = ray.get(self._leases.forsaken.remote(trial), timeout=ANSWER_S)
+            if name in self.slots:
+                ray.get(self.slots[name].abandon.remote(trial, reason), timeout=ANSWER_S)
+                self._leases.release.remote(name)
 
     def beside_driver(self, resources: Mapping[str, float]) -> Any:
         """Return how Tune is told to run trials with the driver, so that no other node's end is

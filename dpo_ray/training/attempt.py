@@ -15,7 +15,7 @@ from dpo_ray.errors import JudgingFailed, ReferenceMismatch
 from dpo_ray.evaluation.logps import collator_for
 from dpo_ray.reference.model import autocast
 from dpo_ray.training.at_rungs import teach_evaluation, told_of
-from dpo_ray.training.callback import TimedOut, TrialCallback
+from dpo_ray.training.callback import TimedOut, TrialCallback, WentNoFurther
 from dpo_ray.training.checkpoints import NotSaved, find_resumable, save_resumable
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
@@ -57,7 +57,8 @@ def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
         if job.evaluate:
             teach_evaluation(job, desk, callback, trainer)
         start = _goes_on_from(job, desk, callback, trainer)
-        trainer.train(resume_from_checkpoint=start)
+        with suppress(WentNoFurther):
+            trainer.train(resume_from_checkpoint=start)
         saved = _save(job, desk, trainer, callback.step)
         timings = _timings(began, built, callback)
         return Outcome(
@@ -103,6 +104,7 @@ def _callback(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Trial
         stop_at=job.stop_at,
         checkpoint_steps=job.training.checkpoint_steps,
         seen_log=job.seen_log,
+        seen_rung=job.seen_rung,
         usage=SystemMeter(desk.device),
     )
 

@@ -19,6 +19,10 @@ class TimedOut(Exception):
     """The trial was told that its time is over."""
 
 
+class WentNoFurther(Exception):
+    """The trial was told to end at the very step it was to go on from."""
+
+
 @dataclass
 class TrialCallback(TrainerCallback):
     """Drives one trial through the mailbox.
@@ -29,7 +33,8 @@ class TrialCallback(TrainerCallback):
 
     `begin` is called once the Trainer has loaded what it goes on from, `save` wherever a trial may
     have to go on from: at rungs, every `checkpoint_steps` steps, and where it is cancelled. Lines
-    up to step `seen_log` are known outside already. `usage` is asked at logging steps.
+    up to step `seen_log` and rungs up to step `seen_rung` are known outside already. `usage` is
+    asked at logging steps.
     """
 
     job_id: int
@@ -42,6 +47,7 @@ class TrialCallback(TrainerCallback):
     stop_at: int | None = None
     checkpoint_steps: int | None = None
     seen_log: int = -1
+    seen_rung: int = -1
     usage: Callable[[], Metrics] = dict
     verdict: Verdict = "continue"
     step: int = 0
@@ -53,7 +59,15 @@ class TrialCallback(TrainerCallback):
     _rungs: dict[int, float] = field(default_factory=dict)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Place the rungs now that the trial's length is known."""
+        """Place the rungs now that the trial's length is known.
+
+        A trial that was cancelled during an evaluation has its checkpoint at a rung that nobody
+        heard of: it is evaluated again, before the first step.
+
+        Raises:
+            WentNoFurther: there it was told to end.
+            TimedOut: likewise.
+        """
         self.begin()
         self.step = state.global_step
         self._rungs = evaluated_steps(state.max_steps, self.fractions, self.stop_at)
@@ -64,6 +78,10 @@ class TrialCallback(TrainerCallback):
         for line in state.log_history:
             if line["step"] > self.seen_log:
                 self._tell(line["step"], line)
+        if self.step in self._rungs and self.step > self.seen_rung:
+            self.verdict = self._rung(self._rungs[self.step])
+            if self.verdict != "continue":
+                raise WentNoFurther
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluate at a rung, ask between rungs, stop when told to.

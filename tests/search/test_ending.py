@@ -2,14 +2,16 @@ import pytest
 
 from dpo_ray.config.budget import BudgetConfig
 from dpo_ray.errors import (
+    BudgetSpent,
     ClusterUnreachable,
     DataError,
     Interrupted,
+    NoTrialCompleted,
     ReferenceMismatch,
     StoreUnwritable,
     TooManyFailures,
 )
-from dpo_ray.search.ending import Facts, fatal_error, reason_to_end
+from dpo_ray.search.ending import Facts, fatal_error, reason_to_end, shortfall
 from dpo_ray.search.progress import Progress
 from dpo_ray.slots.events import Ended
 from dpo_ray.training.jobs import Outcome
@@ -34,6 +36,20 @@ def test_a_persons_wish_comes_before_everything_else():
     error = reason_to_end(Facts(failures=("a",), fatal=WRONG, signal="SIGINT"), BudgetConfig())
     assert isinstance(error, Interrupted)
     assert error.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("completed", "done", "spent", "kind"),
+    [
+        (3, 4, None, None),
+        (3, 4, "1 of 1 hours", None),  # its last trial took it
+        (2, 3, "1 of 1 hours", BudgetSpent),
+        (0, 0, "1 of 1 hours", BudgetSpent),  # and no trial had the time to complete
+        (0, 4, None, NoTrialCompleted),
+    ],
+)
+def test_a_search_that_came_to_its_end_may_fall_short_of_it(completed, done, spent, kind):
+    assert type(shortfall(completed, done, 4, spent)) is (kind or type(None))
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def test_jobs_handed_out_one_by_one_are_all_done_though_a_slot_leaves(plan):
 def test_nobody_waits_for_a_slot_of_a_search_that_ends(plan):
     with SlotPool("ending", 1, RehearsalShape(), actor=RehearsalSlot) as pool:
         leases = ray.get_actor(pool.leases_name)
-        assert ray.get(leases.lease.remote(), timeout=30) == "ending-slot-0"
-        waiting = [leases.lease.remote() for _ in range(2)]
+        assert ray.get(leases.lease.remote(99), timeout=30) == "ending-slot-0"
+        waiting = [leases.lease.remote(99) for _ in range(2)]
         assert ray.wait(waiting, num_returns=2, timeout=0.5)[0] == []
         assert pool.cancel_all(5.0)
         assert ray.get(waiting, timeout=5) == ["", ""]

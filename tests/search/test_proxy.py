@@ -82,7 +82,7 @@ def test_an_actor_that_tune_throws_away_unused_has_begun_nothing(slot_of):
     slot, leases, name = slot_of()
     ProxyTrial(configuration(name, 7)).stop()
     assert ray.get(slot.jobs.remote()) == []
-    assert ray.get(leases.lease.remote(), timeout=10)
+    assert ray.get(leases.lease.remote(99), timeout=10)
 
 
 def test_a_trial_begins_with_its_first_step_and_leaves_with_its_last(slot_of):
@@ -92,7 +92,7 @@ def test_a_trial_begins_with_its_first_step_and_leaves_with_its_last(slot_of):
     assert (rung["objective"], rung["step"], rung["events"]) == (0.6, 15, 3)
     assert proxy.train()["done"]
     assert ray.get(slot.jobs.remote()) == [Job(7)]
-    assert ray.get(leases.lease.remote(), timeout=10)
+    assert ray.get(leases.lease.remote(99), timeout=10)
 
 
 def test_the_same_actor_goes_on_with_the_next_trial(slot_of):
@@ -118,7 +118,7 @@ def test_a_failed_trial_raises_and_gives_its_slot_back(slot_of):
     proxy.train()
     with pytest.raises(RuntimeError, match="said"):
         proxy.train()
-    assert ray.get(leases.lease.remote(), timeout=10)
+    assert ray.get(leases.lease.remote(99), timeout=10)
 
 
 def test_objectives_are_found_under_their_own_keys():

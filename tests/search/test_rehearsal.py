@@ -81,8 +81,47 @@ def test_a_slot_that_dies_is_replaced_and_its_trial_goes_on_there(cluster, small
     )
 
 
-def is_slot(process):
+def test_a_trial_whose_stand_in_dies_has_an_end_and_its_slot_goes_on(cluster, small_plan):
+    """Nobody asks for its next turn: without an end the only slot would wait for ever."""
+    from dpo_ray.search.rehearsal import rehearse
+
+    slots = ("search.trials=5", "search.concurrent=1", "search.scheduler.type=none")
+    plan = small_plan(*slots, "training.max_steps=60", name="rehearsed-forsaken")
+    killed = threading.Event()
+
+    def kill_one():
+        while not killed.wait(0.2):
+            for process in psutil.process_iter():
+                if is_at_work(process, "ray::ResourceTrainable") and began(plan, trial=1):
+                    process.kill()
+                    killed.set()
+
+    striking = threading.Thread(target=kill_one)
+    striking.start()
     try:
-        return process.name().startswith("ray::Rehearsal")
+        state = rehearse(plan, RehearsalShape(pause_s=1.0))
+    finally:
+        killed.set()
+        striking.join()
+    (lost,) = state.with_status("FAILED")
+    assert lost.reason == "the process that stood for it in Tune died"
+    assert lost.number in (1, 2)  # killed in its first seconds, or as the next one began
+    rest = [row for row in state.trials.values() if row is not lost]
+    assert {(row.status, row.step) for row in rest} == {("COMPLETED", 60)}
+    assert len(rest) == 4
+
+
+def began(plan, trial):
+    path = plan.folder / "journal.jsonl"
+    return any(r.kind == "trial_started" and r.trial == trial for r in read_journal(path))
+
+
+def is_slot(process):
+    return is_at_work(process, "ray::Rehearsal")
+
+
+def is_at_work(process, title):
+    try:
+        return process.name().startswith(title)
     except psutil.NoSuchProcess:
         return False

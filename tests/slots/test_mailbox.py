@@ -277,6 +277,40 @@ def test_a_slot_that_loses_its_workers_hands_its_trial_on_and_is_warm_no_more():
     assert kinds[:6] == [Warm, Started, Logged, Cold, Ended, Warm]
 
 
+def test_a_restarted_group_is_told_the_rungs_that_are_known():
+    """Its checkpoint at a rung was written after the verdict, so it is not evaluated again."""
+
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.next_job(0)
+        report = asyncio.create_task(box.report(job_id, 15, 0.25, {}))
+        await box.next_turn()
+        await box.decide(job_id, "continue")
+        await report
+        return await box.next_job(0)
+
+    assert run(conversation).job == replace(JOB, resume=True, seen_rung=15)
+
+
+def test_a_trial_whose_holder_died_at_a_rung_leaves_and_the_next_one_is_not_told_to():
+    async def conversation(box):
+        job_id = await box.start(JOB)
+        await box.next_job(0)
+        report = asyncio.create_task(box.report(job_id, 15, 0.25, {}))
+        await box.next_turn()
+        second = asyncio.create_task(box.start(replace(JOB, trial=JOB.trial + 1)))
+        await asyncio.sleep(0)
+        await box.abandon(JOB.trial + 1, "another trial's")
+        assert not report.done()
+        await box.abandon(JOB.trial, "its holder died")
+        ended, next_id = await box.next_turn(), await second
+        return ended.outcome, await report, await box.poll(next_id)
+
+    outcome, told, later = run(conversation)
+    assert (outcome.state, outcome.reason, outcome.step) == ("FAILED", "its holder died", 15)
+    assert (told, later) == ("cancel", "continue")
+
+
 def test_a_slot_without_a_job_only_cools_down():
     async def conversation(box):
         await box.cool("its node left")

@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,19 +66,43 @@ def same_weights(first, second):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+class Deaf(InProcessMailbox):
+    """The sweep was told to end while a trial was evaluated: no rung is passed on any more."""
+
+    def report(self, job_id, step, fraction, metrics):
+        return "cancel"
+
+
+@pytest.mark.parametrize(
+    ("cut", "seen_rung"),
+    [(InProcessMailbox({4: "cancel"}), 4), (Deaf(), -1)],
+    ids=["after the rung", "during its evaluation"],
+)
 @pytest.mark.parametrize("params", [{}, FULL], ids=["lora", "full"])
 def test_a_cancelled_trial_goes_on_to_the_bits_of_an_uninterrupted_one(
-    make_job, short, tmp_path, params
+    make_job, short, tmp_path, params, cut, seen_rung
 ):
-    whole, cut, rest = InProcessMailbox(), InProcessMailbox({4: "cancel"}), InProcessMailbox()
+    cut, whole, rest = deepcopy(cut), InProcessMailbox(), InProcessMailbox()
     end = run_trial(make_job(tmp_path / "a", **params), 1, short, whole)
     job = make_job(tmp_path / "b", **params)
     assert run_trial(job, 1, short, cut).state == "KILLED"
-    outcome = run_trial(replace(job, resume=True, seen_log=4), 2, short, rest)
+    known = replace(job, resume=True, seen_log=4, seen_rung=seen_rung)
+    outcome = run_trial(known, 2, short, rest)
     assert (outcome.state, rest.began_at) == ("COMPLETED", 4)
     assert cut.logs + rest.logs == whole.logs
     assert cut.rungs + rest.rungs == whole.rungs
     assert same_weights(outcome, end)
+
+
+def test_a_rung_that_nobody_heard_of_may_be_the_last(make_job, desk, tmp_path):
+    """What it is told there, before its first step, is obeyed."""
+    job = make_job(tmp_path)
+    run_trial(job, 1, desk, Deaf())
+    again = InProcessMailbox({4: "stop"})
+    outcome = run_trial(replace(job, resume=True, seen_log=4), 2, desk, again)
+    assert (outcome.state, outcome.step) == ("STOPPED", 4)
+    assert ([rung[0] for rung in again.rungs], again.logs) == ([4], [])
+    assert Path(outcome.adapter).is_dir()
 
 
 def test_a_killed_trial_repeats_the_steps_since_its_checkpoint_to_the_bit(
@@ -101,7 +126,7 @@ def test_a_line_that_was_lost_on_its_way_out_is_told_again(make_job, desk, tmp_p
     run_trial(make_job(tmp_path / "a"), 1, desk, whole)
     job = make_job(tmp_path / "b")
     run_trial(job, 1, desk, InProcessMailbox({4: "cancel"}))
-    run_trial(replace(job, resume=True, seen_log=2), 2, desk, rest)
+    run_trial(replace(job, resume=True, seen_log=2, seen_rung=4), 2, desk, rest)
     assert rest.logs == whole.logs[2:]
 
 
