@@ -15,18 +15,24 @@ from dpo_ray.training.jobs import Handed, Outcome, Texts, Verdict
 
 
 class RemoteMailbox:
-    """The slot's mailbox as a worker sees it; see `training.jobs.Mailbox` for each call."""
+    """The slot's mailbox as a worker sees it; see `training.jobs.Mailbox` for each call.
+
+    Ray runs the calls of an asynchronous actor in any order, and a line that came after a later
+    one, or after the job's end, would be lost. So each call first sees the one before it done:
+    one that nobody waits for is done by then, as a rule.
+    """
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
+        self._told: Any = None
 
     def next_job(self, last: int) -> Handed:
-        return ray.get(self._slot.next_job.remote(last))  # type: ignore[no-any-return]
+        return self._ask("next_job", last)  # type: ignore[no-any-return]
 
     def started(
         self, job_id: int, total_steps: int, texts: Texts | None = None, step: int = 0
     ) -> None:
-        self._slot.started.remote(job_id, total_steps, texts, step)
+        self._tell("started", job_id, total_steps, texts, step)
 
     def log(
         self,
@@ -35,20 +41,29 @@ class RemoteMailbox:
         metrics: dict[str, float],
         system: dict[str, float] | None = None,
     ) -> None:
-        self._slot.log.remote(job_id, step, metrics, system)
+        self._tell("log", job_id, step, metrics, system)
 
     def report(self, job_id: int, step: int, fraction: float, metrics: dict[str, float]) -> Verdict:
-        answer = self._slot.report.remote(job_id, step, fraction, metrics)
-        return ray.get(answer)  # type: ignore[no-any-return]
+        return self._ask("report", job_id, step, fraction, metrics)  # type: ignore[no-any-return]
 
     def wrote(self, job_id: int, path: str, folder: str, table: bool = False) -> None:
-        self._slot.wrote.remote(job_id, path, folder, table)
+        self._tell("wrote", job_id, path, folder, table)
 
     def poll(self, job_id: int) -> Verdict:
-        return ray.get(self._slot.poll.remote(job_id))  # type: ignore[no-any-return]
+        return self._ask("poll", job_id)  # type: ignore[no-any-return]
 
     def finish(self, job_id: int, outcome: Outcome) -> None:
-        ray.get(self._slot.finish.remote(job_id, outcome))
+        self._ask("finish", job_id, outcome)
+
+    def _tell(self, call: str, *said: Any) -> None:
+        if self._told is not None:
+            ray.get(self._told)
+        self._told = getattr(self._slot, call).remote(*said)
+
+    def _ask(self, call: str, *said: Any) -> Any:
+        self._tell(call, *said)
+        answer, self._told = ray.get(self._told), None
+        return answer
 
 
 def work_for_slot(config: dict[str, Any]) -> None:
