@@ -1,5 +1,7 @@
 """Whole small sweeps up to their verdict, and with other objectives than the win rate."""
 
+from pathlib import Path
+
 import mlflow
 import pytest
 
@@ -9,10 +11,16 @@ pytestmark = pytest.mark.slow
 CONFIRMED = ("search.trials=3", "confirm={top: 2, seeds: 2, prompts: 24}")
 
 
-def test_a_sweep_ends_with_a_verdict_on_fresh_seeds_and_unseen_prompts(run, store):
+@pytest.fixture(scope="module")
+def confirmed(run):
+    """A sweep of three trials up to its verdict."""
     done = run("confirmed", *CONFIRMED)
     assert done.code == 0, done.errors
-    state = done.state
+    return done, done.state
+
+
+def test_a_sweep_ends_with_a_verdict_on_fresh_seeds_and_unseen_prompts(confirmed, store):
+    done, state = confirmed
     planned = state.confirmation
     assert [each.is_default for each in planned.candidates].count(True) == 1
     assert planned.prompts == 24
@@ -46,6 +54,34 @@ def test_a_sweep_ends_with_a_verdict_on_fresh_seeds_and_unseen_prompts(run, stor
     )
     shown = {item.path for item in client.list_artifacts(own.info.run_id)}
     assert {"completions.json", "heaviest.json", "figures", "checkpoints", "adapter"} <= shown
+
+
+def test_an_extended_sweep_keeps_what_it_has_and_confirms_what_is_new(confirmed, run, store):
+    before, trainings = confirmed[1], len(confirmed[1].confirmations)
+    done = run("confirmed", *CONFIRMED, options=["--trials", "+2"])
+    assert done.code == 0, done.errors
+    state = done.state
+    assert sorted(state.trials) == list(range(5))
+    for old, new in ((before.trials, state.trials), (before.confirmations, state.confirmations)):
+        assert {number: new[number] for number in old} == old
+    tried = state.confirmation.candidates
+    assert tried[: len(before.confirmation.candidates)] == before.confirmation.candidates
+    assert len(state.confirmations) == 2 * len(tried) >= trainings
+    assert {row.status for row in state.confirmations.values()} == {"COMPLETED"}
+    assert state.verdict.verdict in done.screen
+    assert Path(state.recommended.adapter, "adapter_config.json").is_file()
+
+    client = mlflow.MlflowClient(f"sqlite:///{store}/mlflow.db")
+    experiment = client.get_experiment_by_name("dpo-ray").experiment_id
+    (parent,) = client.search_runs([experiment], "tags.`dpo_ray.sweep` = 'confirmed'")
+    nested = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = client.search_runs([experiment], nested)
+    assert len(children) == 5 + len(state.confirmations) + 1  # the reference
+    assert {each.info.status for each in (parent, *children)} == {"FINISHED"}
+
+    again = run("confirmed", *CONFIRMED)
+    assert (again.code, len(again.state.lives)) == (0, 2)
+    assert "confirmed is finished" in again.errors
 
 
 def test_two_objectives_are_searched_and_their_front_is_published(run):
