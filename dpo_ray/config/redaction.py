@@ -10,7 +10,15 @@ _SECRET_WORDS = {
     "key", "apikey", "credential", "credentials",
 }  # fmt: skip
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_USER_INFO = re.compile(r"(?<=://)[^/\s?#]+(?=@)")
+_DATABASE = r"(?:postgres|mysql|mariadb|mssql|oracle)[\w+]*"
+_PORT = r"\d*(?:[/?#\s\"'<>)\],;]|$)"
+_USER_INFO = re.compile(
+    # SQLAlchemy takes all up to the next @ for a password, be it /, ?, # or a space.
+    rf"(?i)(\b{_DATABASE}://)[^:/\s]*:(?!\d+(?:/\S*)?\s)[^@\n]*(?:@[^/\s?#@]*)*(?=@)"
+    # Elsewhere host:port/path@revision is no secret, and what is no port is a password.
+    rf"|(://)[^:/\s?#@\[]*:(?!{_PORT})[^@\s]*(?:@[^/\s?#@]*)*(?=@)"
+    r"|(://)[^/\s?#\"<>]+(?=@)"
+)
 _QUERY = re.compile(
     # A saved view of MLflow is found by its key, which is no secret.
     r"(?i)([?&](?!viewStateShareKey=)[\w.-]*(?:token|secret|password|key|credential|signature)"
@@ -31,7 +39,8 @@ def redact(value: Any) -> Any:
 
 def redact_text(text: str) -> str:
     """Hide a URL's user and password, and the secrets in its query."""
-    return _QUERY.sub(rf"\1{HIDDEN}", _USER_INFO.sub(HIDDEN, text))
+    shown = _USER_INFO.sub(lambda found: f"{found[found.lastindex or 0]}{HIDDEN}", text)
+    return _QUERY.sub(rf"\1{HIDDEN}", shown)
 
 
 def redact_command(words: Sequence[str]) -> list[str]:
