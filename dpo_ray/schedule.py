@@ -1,5 +1,6 @@
 """`python -m dpo_ray.schedule SWEEP.yaml VERB`: a sweep that runs by itself, night after night."""
 
+import json
 import signal
 import sys
 from dataclasses import replace
@@ -8,11 +9,12 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dpo_ray.cluster.lock import is_locked
+from dpo_ray.config.redaction import redact
 from dpo_ray.exits import errors_on_screen
 from dpo_ray.nightly.deciding import upcoming
 from dpo_ray.nightly.found import found
@@ -43,6 +45,7 @@ Verbs:
 \b
 Examples:
   python -m dpo_ray.schedule sweeps/nightly.yaml run
+  python -m dpo_ray.schedule sweeps/nightly.yaml run --json >> nights.jsonl
   python -m dpo_ray.schedule sweeps/nightly.yaml status
   python -m dpo_ray.schedule sweeps/nightly.yaml submit
   python -m dpo_ray.schedule sweeps/nightly.yaml history --json
@@ -111,9 +114,9 @@ def schedule(
         own = open_schedule(sweep_file, overrides or [], store, name)
         match verb:
             case Verb.RUN:
-                _run(own)
+                _run(own, as_json)
             case Verb.TICK:
-                night = _interruptible(own).look(datetime.now(UTC), called=True)
+                night = _interruptible(own, as_json).look(datetime.now(UTC), called=True)
                 _end(night, "No night is due now.", as_json)
             case Verb.SUBMIT:
                 _submit(own, as_json)
@@ -125,10 +128,21 @@ def schedule(
                 _prune(own, dry_run, as_json)
             case Verb.RENDER:
                 around = Surroundings(image, claim, secret, tuple(secret_keys or ()))
-                _render(own, to, replace(around, namespace=namespace))
+                _render(own, to, replace(around, namespace=namespace), as_json)
 
 
-def _run(own: Schedule) -> None:
+class _Reporting(Runner):
+    """Prints each night that it was asked to look for, and has ended, as a line of JSON."""
+
+    def look(self, now: datetime, called: bool = False) -> Night | None:
+        night = super().look(now, called)
+        if night is not None:
+            line = json.dumps(redact(_facts(night, ended(night))), ensure_ascii=False)
+            results().print(line, markup=False, highlight=False, soft_wrap=True, crop=False)
+        return night
+
+
+def _run(own: Schedule, as_json: bool) -> None:
     from dpo_ray.nightly.watching import watch
 
     console = messages()
@@ -137,7 +151,7 @@ def _run(own: Schedule) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         console.print(f"{stamp} {text}", markup=False, highlight=False, soft_wrap=True)
 
-    watch(Runner(own, log=True, say=say), say)
+    watch((_Reporting if as_json else Runner)(own, log=True, say=say), say)
 
 
 def _submit(own: Schedule, as_json: bool) -> None:
@@ -145,7 +159,7 @@ def _submit(own: Schedule, as_json: bool) -> None:
     if due is None:
         _end(None, f"{own.name}: its cron line has no further night.", as_json)
         return
-    night = _interruptible(own).run(due)
+    night = _interruptible(own, as_json).run(due)
     _end(night, f"The night of {written(due)} has run; history shows it.", as_json)
 
 
@@ -189,7 +203,7 @@ def _prune(own: Schedule, dry_run: bool, as_json: bool) -> None:
         say(results(), pruned_sentence(found, freed, dry_run))
 
 
-def _render(own: Schedule, to: To, around: Surroundings) -> None:
+def _render(own: Schedule, to: To, around: Surroundings, as_json: bool) -> None:
     match to:
         case To.CRONTAB:
             text = crontab(own, Path.cwd(), sys.executable)
@@ -197,12 +211,22 @@ def _render(own: Schedule, to: To, around: Surroundings) -> None:
             text = cronjob(own, around)
         case To.RAYCRONJOB:
             text = raycronjob(own, around, version("ray"))
-    typer.echo(text, nl=False)
+    if as_json:
+        give_json({"to": to.value, "text": text})
+    else:
+        typer.echo(text, nl=False)
 
 
-def _interruptible(own: Schedule) -> Runner:
-    """Make a runner that passes Ctrl-C and SIGTERM on to its night."""
-    runner = Runner(own, say=lambda text: messages().print(text, markup=False, soft_wrap=True))
+def _interruptible(own: Schedule, as_json: bool) -> Runner:
+    """Make a runner that passes Ctrl-C and SIGTERM on to its night.
+
+    Where stdout is for JSON the night speaks into its log: its own results would come first.
+    """
+
+    def tell(text: str) -> None:
+        messages().print(text, markup=False, soft_wrap=True)
+
+    runner = Runner(own, log=as_json, say=tell)
 
     def stop(_: int, __: FrameType | None) -> None:
         runner.stop()
@@ -215,11 +239,16 @@ def _interruptible(own: Schedule) -> Runner:
 def _end(night: Night | None, otherwise: str, as_json: bool) -> None:
     text = otherwise if night is None else ended(night)
     messages().print(text, markup=False, highlight=False, soft_wrap=True)
-    code = 0 if night is None else 130 if night.exit_code is None else night.exit_code
+    facts = _facts(night, text)
     if as_json:
-        give_json({"sweep": night and night.sweep, "exit_code": code, "reason": text})
-    if code:
-        raise typer.Exit(code)
+        give_json(facts)
+    if facts["exit_code"]:
+        raise typer.Exit(facts["exit_code"])
+
+
+def _facts(night: Night | None, text: str) -> dict[str, Any]:
+    code = 0 if night is None else 130 if night.exit_code is None else night.exit_code
+    return {"sweep": night and night.sweep, "exit_code": code, "reason": text}
 
 
 if __name__ == "__main__":
