@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,8 @@ QUIET = {
     # A failed trial is told in the journal; Ray would print its traceback again.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Counters for Prometheus are open to everybody, and name the slots after their sweep.
+    "RAY_enable_metrics_collection": "0",
     # A pool starts its actors at once by design; Ray would warn of it on the screen.
     "RAY_worker_maximum_startup_concurrency": "32",
 }
@@ -50,7 +52,7 @@ def quiet() -> None:
 def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
     """Connect for the block's length: to `own`, else to $RAY_ADDRESS, else a local cluster.
 
-    A local cluster demands Ray's token and shows its dashboard on 127.0.0.1 alone.
+    A local cluster demands Ray's token and listens on 127.0.0.1 alone.
     `open_allowed`: one that others reach and that asks nobody for a token is joined all the same.
 
     Raises:
@@ -65,7 +67,8 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
     import ray
 
     try:
-        ray.init(**ray_logging(), **_connection(address))
+        with _this_machine_alone() if address is None else nullcontext():
+            ray.init(**ray_logging(), **_connection(address))
         # A worker's death is told in the journal, in our words; Ray's would fill the screen.
         ray._private.worker._worker_logs_enabled = is_verbose()
     except ray.exceptions.AuthenticationError as error:
@@ -79,6 +82,23 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _this_machine_alone() -> Iterator[None]:
+    """Have the cluster that is started in the block listen on 127.0.0.1, in all its processes.
+
+    Ray does so by itself where it knows no clusters of several machines, as on macOS; no argument
+    of `ray.init` asks for it (get_node_ip_address in ray/_private/services.py).
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def knock(address: str) -> None:

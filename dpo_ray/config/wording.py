@@ -24,7 +24,7 @@ def did_you_mean(name: str, allowed: Sequence[str], better: Sequence[str] = ()) 
     """Say what `name` probably stands for, if anything, and all that is allowed."""
     close = list(better) or difflib.get_close_matches(name, allowed, n=1)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{hint}{' ' if hint else '; '}allowed: {', '.join(allowed)}"
+    return f"{hint}{' ' if hint else '; '}allowed: {', '.join(allowed) or 'none'}"
 
 
 def show(value: Any, name: str = "") -> str:

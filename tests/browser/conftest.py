@@ -89,7 +89,10 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def visit(
     chromium: Any, shown: Shown, screenshots: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[str], Any]]:
-    """Open a page of the server in a browser that has never been there; a picture is kept."""
+    """Open a page of the server in a browser that has never been there.
+
+    A picture of it is kept at the test's end, and one of each page that it opened.
+    """
     context = chromium.new_context(viewport={"width": 1500, "height": 1000})
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
@@ -99,5 +102,7 @@ def visit(
         return page
 
     yield go
-    page.screenshot(path=screenshots / f"{request.node.name.removeprefix('test_')}.png")
+    name = request.node.name.removeprefix("test_")
+    for number, each in enumerate(context.pages):
+        each.screenshot(path=screenshots / f"{name}{f'-popup-{number}' * (number > 0)}.png")
     context.close()

@@ -61,12 +61,33 @@ def test_the_experiment_shows_one_line_a_sweep_with_its_trials_nested(visit, sho
     page.locator(f"a[href*='{shown.child(10_000)}']").first.wait_for()
 
 
+def compares(page, shown, runs):
+    """Wait for the compare page of these runs; it has to preselect a metric that all have."""
+    has(page, f"Comparing {len(runs)} Runs")
+    titles = page.locator(".parcoords .axis-title")
+    titles.filter(has_text="beta").first.wait_for()
+    axes = set(titles.all_text_contents())
+    common = [set(shown.client.get_run(run).data.metrics) for run in runs]
+    assert axes & set.intersection(*common)
+    assert len(axes) >= 3
+
+
 def test_all_trials_are_compared_on_one_page(visit, shown):
     runs = [shown.child(number) for number in shown.state.trials]
-    page = visit(compare_page(shown.experiment, runs))
-    has(page, f"Comparing {len(runs)} Runs")
-    page.locator(".parcoords .axis-title", has_text="beta").first.wait_for()
-    assert page.locator(".parcoords .axis-title").count() >= 3
+    compares(visit(compare_page(shown.experiment, runs)), shown, runs)
+
+
+def test_all_children_are_compared_on_one_page(visit, shown):
+    """Trials, the confirmation's trainings and the reference: they share their metrics' names."""
+    children = shown.client.search_runs(
+        [shown.experiment], f"tags.`mlflow.parentRunId` = '{shown.parent}'"
+    )
+    stages = [run.data.tags["stage"] for run in children]
+    assert stages.count("search") == len(shown.state.trials)
+    assert stages.count("confirmation") == len(shown.state.confirmations) > 0
+    assert stages.count("reference") == 1
+    runs = [run.info.run_id for run in children]
+    compares(visit(compare_page(shown.experiment, runs)), shown, runs)
 
 
 def test_a_trial_shows_its_curves(visit, shown):
@@ -99,10 +120,12 @@ def test_the_sweeps_own_page_has_the_verdict_and_the_way_on(visit, shown):
 
 
 def test_the_report_is_a_page_in_the_page(visit, shown):
-    if "report.html" not in {item.path for item in shown.client.list_artifacts(shown.parent)}:
-        pytest.skip("the sweep wrote no report.html")
+    assert "report.html" in {item.path for item in shown.client.list_artifacts(shown.parent)}
     page = visit(artifact_page(shown.experiment, shown.parent, "report.html"))
-    page.frame_locator("iframe.mlflow-html-iframe").locator("h1").first.wait_for()
+    inner = page.frame_locator("iframe.mlflow-html-iframe")
+    inner.locator("body[data-charts=drawn]").wait_for(state="attached")
+    has(inner, shown.state.verdict.verdict)
+    assert inner.locator("[data-figure=frontier-all] svg.main-svg").count() >= 1
 
 
 def test_a_registered_version_shows_card_and_evaluation(visit, shown):

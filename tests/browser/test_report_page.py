@@ -10,12 +10,23 @@ from dpo_ray.report.page import write_page
 from dpo_ray.report.page.comparison_page import comparison_page
 from dpo_ray.report.page.material import gather
 from dpo_ray.report.page.writing import render, write_html
-from tests.report.made import made
+from tests.report.made import USUAL, made
 from tests.report.test_page import completions
 
 pytestmark = pytest.mark.slow
 TRIALS = 200
-OPENS_S = 2.0
+OPENS_S, OPENED = 2.0, 12
+MOST_MB = 5.0
+PAPER = 700
+"""Pixels of an A4 page between its margins."""
+WIDE = {
+    **USUAL,
+    "lora_alpha": {"type": "categorical", "choices": [8, 16, 32]},
+    "label_smoothing": {"type": "float", "low": 0.0, "high": 0.3, "log": False},
+    "loss_type": {"type": "categorical", "choices": ["sigmoid", "robust"]},
+    "weight_decay": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
+    "warmup": {"type": "float", "low": 0.0, "high": 0.3, "log": False},
+}
 PHONE = {"width": 390, "height": 844}
 DRAWN = "body[data-charts=drawn]"
 HOLD = """
@@ -90,15 +101,31 @@ def work(chromium, path: Path, until: str) -> tuple[float, float]:
         return next(each["value"] for each in metrics if each["name"] == "ThreadTime"), clock
 
 
-def test_two_hundred_trials_open_in_two_seconds(chromium, report):
-    """Counted in the browser's own seconds, since the clock depends on what else the machine does.
+def opening(chromium, path: Path):
+    """Open until both are within the bar, at most OPENED times."""
+    for _ in range(OPENED):
+        found = work(chromium, path, "shown")
+        yield found
+        if max(found) < OPENS_S:
+            return
 
+
+def test_two_hundred_trials_open_in_two_seconds_and_fit_into_five_megabytes(chromium, report):
+    """Both by the browser's own seconds and by the clock; of several openings the shortest counts.
+
+    A browser works no shorter than the page takes, but as much longer as the machine is busy.
     The verdict and its tables are there at once, the charts below them next; those further down
     follow while people read.
     """
-    seconds, clock = min(work(chromium, report, "shown") for _ in range(3))
-    print(f"opened in {seconds:.2f} s of the browser, {clock:.2f} s on the clock")  # noqa: T201
-    assert seconds < OPENS_S
+    seconds, clocks = zip(*opening(chromium, report), strict=True)
+    size = report.stat().st_size / 1e6
+    print(  # noqa: T201
+        f"opened in {min(seconds):.2f} s of the browser, {min(clocks):.2f} s on the clock "
+        f"({', '.join(f'{each:.2f}' for each in clocks)}); {size:.2f} MB"
+    )
+    assert min(seconds) < OPENS_S
+    assert min(clocks) < OPENS_S
+    assert size < MOST_MB
 
 
 def test_nothing_moves_while_the_charts_are_drawn(desk):
@@ -172,15 +199,45 @@ def test_page_and_charts_follow_the_readers_scheme(desk, keep, scheme, dark):
 
 
 def test_on_paper_it_is_black_on_white_and_the_charts_fit(desk, keep):
-    desk.emulate_media(media="print", color_scheme="dark")
-    desk.evaluate("document.body.style.width = '700px'")
+    on_paper(desk)
     keep(desk, "print")
     assert colour(desk, "body", "background-color") == [255, 255, 255]
     assert colour(desk, ".plot .xtick text", "fill") == [0, 0, 0]
     assert not desk.locator("nav").is_visible()
     for plot in desk.locator(".plot .main-svg:first-child").all():
-        assert plot.bounding_box()["width"] <= 700
+        assert plot.bounding_box()["width"] <= PAPER
     assert desk.pdf(format="A4").startswith(b"%PDF")
+
+
+def on_paper(page) -> None:
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate(f"document.body.style.width = '{PAPER}px'")
+
+
+def sticks_out(page) -> list[str]:
+    """The tables that are wider than the page, each by its caption."""
+    return page.evaluate(
+        """() => {
+          const edge = document.body.getBoundingClientRect().right + 0.5;
+          const wide = (table) => table.getBoundingClientRect().right > edge;
+          return [...document.querySelectorAll("table")].filter(wide)
+            .map((table) => table.caption.textContent);
+        }"""
+    )
+
+
+def test_on_paper_every_table_fits_also_that_of_all_trials(desk):
+    on_paper(desk)
+    assert sticks_out(desk) == []
+
+
+def test_on_paper_the_trials_of_a_wide_search_fit_as_well(chromium, tmp_path, keep):
+    """All that may be searched at once as numbers, and answers' scores beside it."""
+    path = write_page(made(30, space=WIDE, confirms=True), tmp_path)
+    with opened(chromium, path) as page:
+        on_paper(page)
+        keep(page, "print-wide")
+        assert sticks_out(page) == []
 
 
 def test_without_scripts_there_are_pictures_and_tables(chromium, report):

@@ -51,9 +51,7 @@ def test_urls_lose_their_user_and_their_secret_queries(text, shown):
     assert redact_text(text) == shown
 
 
-@pytest.mark.parametrize(
-    "password", ["pa/ss", "p?ss", "p#ss", "/", "12/34", "p:/s", "p s", "?#/"]
-)
+@pytest.mark.parametrize("password", ["pa/ss", "p?ss", "p#ss", "/", "12/34", "p:/s", "p s", "?#/"])
 @pytest.mark.parametrize("rest", ["db/x", "db:5432/x?ssl=1", "[::1]:5432/x"])
 def test_a_databases_password_may_hold_what_ends_other_urls(password, rest):
     """As SQLAlchemy reads it: up to the next @."""

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -124,7 +123,6 @@ def plain(text: str, folder: Path) -> str:
         str(folder): "HERE",
         sys.executable: "PYTHON",
         str(ROOT): "PROJECT",
-        socket.gethostname(): "HOST",
         str(Path("~").expanduser() / ".cache"): "CACHE",
     }
     for place, name in known.items():

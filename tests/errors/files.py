@@ -75,6 +75,9 @@ SWEEPS = {
     "a GPU and a half": "resources: {gpus_per_worker: 1.5}\n",
     "half a GPU for two workers": "resources: {gpus_per_worker: 0.5, workers: 2}\n",
     "a cron line that is none": "schedule: {cron: 'every night'}\n",
+    "a cron line for a day and for a weekday": 'schedule: {cron: "30 2 1 * 5"}\n',
+    "a weekday that is none": 'schedule: {cron: "30 2 * * 8"}\n',
+    "an hour that is none": 'schedule: {cron: "30 25 * * *"}\n',
     "a time zone that is none": "schedule: {cron: '30 2 * * *', timezone: Mars/Olympus}\n",
     "more first trials than trials": (
         "search: {trials: 1, try_first: [{beta: 0.2}]}\n"
@@ -196,7 +199,7 @@ def _(place) -> Said:
 
 @FILES.when("a sampler that cannot search branches")
 def _(place) -> Said:
-    return dry_run("--set", "search.sampler=gp", space="search_spaces/losses.yaml")
+    return dry_run("--set", "search.sampler=gp", space="search_spaces/loss_type.yaml")
 
 
 @FILES.when("a number of trials that is none")

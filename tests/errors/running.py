@@ -150,7 +150,7 @@ def _(place) -> object:
 @ENDS.when("a budget that ends during the confirmation")
 def _(place) -> object:
     meter = SimpleNamespace(all_is_over=lambda: True, sentence=lambda: "1.0 of 1.0 hours")
-    return running._both(lambda: None, meter)()
+    return running._both(lambda: None, meter, "the confirmation")()
 
 
 @ENDS.when("a disk that takes no more of the journal")

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from tests.errors.data import DATA
 from tests.errors.files import FILES, SCHEDULE
 from tests.errors.judging import JUDGES
 from tests.errors.models import MODELS
+from tests.errors.places import NOWHERE, where
 from tests.errors.running import ENDS
-from tests.errors.sites import BELOW, TREE, sites
+from tests.errors.sites import BELOW, TREE, sites, words
 from tests.errors.trials import TRIALS
 from tests.errors.verbs import VERBS
 from tests.sweeping import ROOT
@@ -63,15 +65,39 @@ def test_no_error_stands_outside_the_tree_unseen():
 
 
 def test_every_place_that_words_an_error_is_reached_or_listed(made):
-    _, noted = made
+    text, noted = made
     reached = {str(s) for s in sites() if any((s.file, line) in noted for line in s.lines)}
+    reached |= {str(each) for each in words() if each.telling and re.search(each.pattern, text)}
     listed = dict(
         line.split(": ", 1)
         for line in (HERE / "unreached.txt").read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     )
-    every = {str(site) for site in sites()}
+    every = {str(site) for site in (*sites(), *words())}
     missing = sorted(every - reached - listed.keys())
     assert not missing, f"neither reached nor listed: {chr(10).join(missing)}"
     assert listed.keys() & reached == set(), "reached by now: take it off the list"
     assert listed.keys() - every == set(), "no longer in the source: take it off the list"
+
+
+ENTRY = re.compile(r"^\*\*([^\n]+?)\*\*[^\n]*\n\n```text\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+
+
+def entries() -> dict[str, str]:
+    return dict(ENTRY.findall(GOLDEN.read_text(encoding="utf-8")))
+
+
+def test_every_error_says_where():
+    assert len(entries()) > 300
+    lost = {title for title, text in entries().items() if not where(text)}
+    assert lost - NOWHERE.keys() == set()
+    assert NOWHERE.keys() - lost == set(), "says where by now: take it off the list"
+
+
+def test_every_error_says_what_in_words_of_its_own():
+    for title, text in entries().items():
+        said = re.sub(r"^Error: ", "", text)
+        for place in where(text):
+            said = said.replace(place, "")
+        assert len(re.findall(r"[a-z]{2,}", said)) >= 2, title
+        assert not re.search(r"Traceback|\bNone\b|<[\w.]+ object|allowed:\s*$", said), title

@@ -1,14 +1,20 @@
 """Situations: why one trial fails; its reason is told in tables, journals and MLflow."""
 
+import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 
-from dpo_ray.config.evaluation import LimitsConfig
+from dpo_ray.config.evaluation import EvaluationConfig, LimitsConfig
 from dpo_ray.config.training import TrainingConfig
-from dpo_ray.slots.overdue import Vitals, overdue
+from dpo_ray.data.prepared import Prepared
+from dpo_ray.slots.mailbox import SlotMailbox
+from dpo_ray.slots.overdue import LEAVE_S, Vitals, overdue
+from dpo_ray.slots.pool import DIED
 from dpo_ray.training.checkpoints import _on_every_rank
+from dpo_ray.training.jobs import ModelSpec, TrialJob
 from dpo_ray.training.memory import out_of_memory
 from dpo_ray.training.refusals import (
     refuse_broken_text,
@@ -83,6 +89,39 @@ def _(place) -> Said:
     found = overdue(Vitals(job_id=1, began=0.0, sign=100.0, trial_s=120), now=130.0)
     assert found is not None
     return Said("", 0, found.reason)
+
+
+@TRIALS.when("a trial that takes too long and does not leave")
+def _(place) -> Said:
+    vitals = Vitals(job_id=1, began=0.0, sign=120.0, trial_s=120, told=121.0)
+    found = overdue(vitals, now=122.0 + LEAVE_S)
+    assert found is not None
+    return Said("", 0, found.reason)
+
+
+@TRIALS.when("a trial whose worker dies again and again")
+def _(place) -> Said:
+    nowhere = Path("nowhere")
+    job = TrialJob(
+        ModelSpec(nowhere, "float32"), Prepared(nowhere, nowhere, nowhere, nowhere),
+        TrainingConfig(), EvaluationConfig(), max_length=512, folder=nowhere, trial=7, retries=1,
+    )  # fmt: skip
+
+    async def die() -> str:
+        box = SlotMailbox("slot-0")
+        await box.start(job)
+        for _ in range(3):  # three groups ask, one after another
+            await box.next_job(0)
+        outcome = (await box.next_turn()).outcome
+        assert outcome is not None
+        return str(outcome.reason)
+
+    return Said("", 0, asyncio.run(die()))
+
+
+@TRIALS.when("a job of the preparation that slot after slot dies of")
+def _(place) -> Said:
+    return Said("", 0, DIED)
 
 
 @TRIALS.when("a trial with too many pairs for the memory")

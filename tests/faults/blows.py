@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-Victim = Literal["worker", "slot", "driver", "server"]
-RARE: tuple[Victim, ...] = ("slot", "driver", "server")
+Victim = Literal["worker", "slot", "driver", "server", "stand-in"]
+RARE: tuple[Victim, ...] = ("slot", "driver", "server", "stand-in")
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,10 @@ class Blow:
 def plan_blows(
     seed: int, length_s: float, worker_every_s: float = 30.0, rare_every_s: float = 120.0
 ) -> list[Blow]:
-    """Return the blows of a run in order: workers often; more rarely a slot, driver or server.
+    """Return the blows of a run in order: workers often; more rarely a slot, the driver, the
+    server or a stand-in.
 
-    Each comes half its interval early at most, or half of it late; every three rare ones are one
+    Each comes half its interval early at most, or half of it late; every four rare ones are one
     of each, in an order of their own.
     """
     draw = random.Random(seed)

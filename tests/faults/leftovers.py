@@ -18,8 +18,9 @@ AGENTS_GONE_S = 75.0
 ASK_S = 0.5
 MEMORY_OF_OBJECTS = "object_store_memory"
 """Ray counts in it what objects take, reserved or not."""
-SUPERVISOR = "JobSupervisor"
-"""Ray's own actor of a submitted job."""
+RAYS_OWN = ("JobSupervisor", "_AutoscalingCoordinatorActor")
+"""Of a submitted job, until its driver is gone; of a whole cluster, for good, once somebody has
+trained there."""
 
 
 def nobody_is_left(sweep: Sweep, agents: bool = True) -> None:
@@ -72,7 +73,7 @@ def _on_the_cluster() -> dict[str, Any]:
 
 def strangers(classes: Iterable[str]) -> list[str]:
     """Return the classes of actors that are not Ray's own."""
-    return sorted(name for name in classes if SUPERVISOR not in name)
+    return sorted(name for name in classes if name not in RAYS_OWN)
 
 
 def _taken() -> dict[str, float]:

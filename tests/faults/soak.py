@@ -6,9 +6,11 @@ trials are compared with trials 50 to 150, when all that is loaded once has been
 """
 
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -28,6 +30,8 @@ GROWTH = 1.05
 MORE = 5.0
 """So many more open files or objects."""
 OBJECTS_EVERY = 10
+OBJECTS = 10_000
+TRIES = 5
 END_S = 3600.0
 MIB = 2**20
 
@@ -43,7 +47,10 @@ def soak(
     ] = None,
 ) -> None:
     """Run the command line; the module's text is its help."""
-    with tempfile.TemporaryDirectory(prefix="dpo-ray-soak-") as folder, _cluster() as address:
+    folder = tempfile.mkdtemp(prefix="dpo-ray-soak-")
+    screen = Console(highlight=False)
+    screen.print(f"All that is written lies in {folder}")
+    with _cluster() as address:
         settings = (
             f"search.trials={trials}",
             f"training.max_steps={steps}",
@@ -55,17 +62,20 @@ def soak(
         looks = Looks(sweep)
         with sweep.begin() as life:
             while life.alive:
+                assert time.monotonic() - life.began < END_S, f"{looks.ended} trials in {END_S} s"
                 looks.look(life)
                 life.rest(0.1)
-            ended = life.wait(1)
+            ended = life.wait(0)
         state = hold(sweep, ended, code=0, within_s=END_S)
         assert len(state.with_status("COMPLETED")) == trials
         figures = looks.figures
+        for name, values in figures.items():
+            assert len(values) == trials, f"{name} was looked at {len(values)} times"
         seconds = state.seconds
     if out is not None:
         out.write_text(json.dumps(figures) + "\n")
     grown = {name: _windows(values) for name, values in figures.items()}
-    screen = Console(highlight=False)
+    shutil.rmtree(folder)
     screen.print(_table(grown, trials))
     screen.print(f"{trials} trials of {steps} steps in one slot, {seconds / 60:.1f} min")
     if not all(_is_flat(name, *windows) for name, windows in grown.items()):
@@ -98,16 +108,16 @@ class Looks:
     sweep: Sweep
     figures: dict[str, list[float]] = field(default_factory=dict)
     _read: int = 0
-    _ended: int = 0
+    ended: int = 0
     _worker: Any = None
     _objects: float = 0.0
 
     def look(self, life: Life) -> None:
         """Look at all processes once for each trial that has ended since."""
         for _ in range(self._news()):
-            self._ended += 1
-            if self._ended % OBJECTS_EVERY == 1:
-                self._objects = _objects_kept()
+            self.ended += 1
+            if self.ended % OBJECTS_EVERY == 1:
+                self._objects = _objects_kept(self.sweep.cluster)
             for name, process in (("worker", self._found()), ("driver", psutil.Process(life.pid))):
                 self._note(f"{name}, MiB", process.memory_info().rss / MIB)
                 self._note(f"{name}, open files", float(process.num_fds()))
@@ -135,10 +145,21 @@ class Looks:
         return self._worker
 
 
-def _objects_kept() -> float:
-    from ray.util.state import list_objects
+def _objects_kept(cluster: str | None) -> float:
+    """Count the objects of this Ray, which may not be the machine's only one. Where some are not
+    told of, as of a worker that leaves, ask again.
 
-    return float(len(list_objects(limit=10_000, raise_on_missing_output=False)))
+    Raises:
+        RayStateApiException: it is never told of all, or there are more than anybody can see.
+    """
+    from ray.util.state import list_objects
+    from ray.util.state.exception import RayStateApiException
+
+    for _ in range(TRIES - 1):
+        with suppress(RayStateApiException):
+            return float(len(list_objects(address=cluster, limit=OBJECTS)))
+        time.sleep(1)
+    return float(len(list_objects(address=cluster, limit=OBJECTS)))
 
 
 def _windows(values: list[float]) -> tuple[float, float]:

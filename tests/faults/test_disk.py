@@ -19,7 +19,7 @@ from tests.faults.life import PATIENCE_S, WORKER, Life, Sweep, ends, processes
 from tests.sweeping import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster_last, pytest.mark.long]
-FULL_S, WITHIN_S = 90.0, 180.0
+FULL_S, WITHIN_S = 90.0, 240.0
 DISK_MB = 200
 SETTINGS = (
     "training.max_steps=80",

@@ -15,7 +15,7 @@ from tests.faults.life import Sweep
 from tests.sweeping import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster_last, pytest.mark.long]
-WITHIN_S, GIVES_UP_S = 180.0, 60.0
+WITHIN_S, GIVES_UP_S = 240.0, 60.0
 BUSY = (429, 429, 503)
 WEIGHTS = "model.safetensors"
 CHECK = [sys.executable, "-c", "from dpo_ray.cli import app; app()", "check"]

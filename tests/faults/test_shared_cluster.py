@@ -17,7 +17,7 @@ from tests.faults.leftovers import nobody_is_left
 from tests.faults.life import Sweep, ends
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
-WITHIN_S, REFUSED_S = 180.0, 60.0
+WITHIN_S, REFUSED_S = 240.0, 60.0
 TRIALS, SAVES = 10, 20
 FREE_S = 10.0
 AT_ONCE, SLOTS = 2, 2

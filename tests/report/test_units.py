@@ -51,7 +51,7 @@ def has_unit(title: str) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_measured_number_on_the_page_stands_over_its_unit(kind):
-    searched = {"beta", "learning rate", "lora rank", "loss type", "label smoothing"}
+    searched = {"beta", "learning rate", "LoRA rank", "loss type", "label smoothing"}
     searched |= {"example weight"}
     for name, figure in kind_of_page(kind).figures.items():
         x, y = titles(figure)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,13 @@ def test_s1_a_real_open_cluster_is_refused_before_anything_is_sent(open_head, tm
     assert "--allow-insecure-cluster" in done.stderr
     assert requests.get(f"{open_head}/api/jobs/", timeout=10).json() == []
     assert not (tmp_path / "store").exists()
+    small = ("search.concurrent=1", "resources.cpus_per_worker=0.5", "resources.gpus_per_worker=0")
+    settings = [part for each in small for part in ("--set", each)]
+    accepted = subprocess.run(
+        [*command, *settings, "--dry-run", "--allow-insecure-cluster"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert accepted.returncode == 0, accepted.stderr
 
 
 def test_s1_a_cluster_that_asks_for_its_token_is_not_called_open():
@@ -112,7 +119,9 @@ def test_s2_a_token_we_make_or_find_is_its_owners_alone(tmp_path, monkeypatch):
     assert (token.stat().st_mode & 0o777, token.read_text()) == (0o600, made)
 
 
-def submitted(place: Path, *overrides: str) -> tuple[list[dict[str, Any]], str]:
+def submitted(
+    place: Path, *overrides: str, options: Sequence[str] = (), stub: JobsStub | None = None
+) -> tuple[list[dict[str, Any]], str]:
     """Submit a sweep to a stub from a small folder, and leave it; return the jobs, and the words.
 
     Every variable that holds a secret is set where it is submitted.
@@ -120,11 +129,11 @@ def submitted(place: Path, *overrides: str) -> tuple[list[dict[str, Any]], str]:
     (place / "space.yaml").write_text((ROOT / "search_spaces/beta.yaml").read_text())
     (place / "sweep.yaml").write_text((ROOT / "sweeps/local.yaml").read_text())
     hidden = dict.fromkeys(("HF_TOKEN", "MLFLOW_TRACKING_PASSWORD", "RAY_AUTH_TOKEN"), SECRET)
-    with JobsStub(token=SECRET) as stub:
+    with stub or JobsStub(token=SECRET) as stub:
         settings = [f"cluster.address={stub.address}", *overrides]
         words = [part for each in settings for part in ("--set", each)]
         process = subprocess.Popen(
-            [*FIRST, "space.yaml", "--sweep", "sweep.yaml", "--store", "store", *words],
+            [*FIRST, "space.yaml", "--sweep", "sweep.yaml", "--store", "store", *words, *options],
             cwd=place,
             env={**os.environ, **hidden, "PYTHONPATH": str(ROOT), "HOME": str(place)},
             stdout=subprocess.PIPE,
@@ -140,6 +149,17 @@ def submitted(place: Path, *overrides: str) -> tuple[list[dict[str, Any]], str]:
         finally:
             process.kill()
         return stub.submitted, told + problems
+
+
+@pytest.mark.parametrize("options", [(), ("--allow-insecure-cluster",)])
+def test_s1_an_open_cluster_takes_jobs_from_whoever_types_that_it_may_be_open(tmp_path, options):
+    stub = JobsStub(host="0.0.0.0")
+    stub.address = f"http://{own_address()}:{stub.port}"
+    jobs, said = submitted(tmp_path, options=options, stub=stub)
+    assert ("open to everybody who reaches it" in said) == (not options)
+    assert ["--allow-insecure-cluster" in job["entrypoint"] for job in jobs] == [True] * len(
+        options
+    )
 
 
 def test_s11_a_job_is_told_no_secret(tmp_path):

@@ -1,6 +1,7 @@
 """S5, S6, S8, S13 and S14: a model, a checkpoint and a data set may be somebody else's."""
 
 import json
+import resource
 import shutil
 import time
 from dataclasses import replace
@@ -202,6 +203,32 @@ def test_s13_a_template_that_loops_for_ever_ends_at_a_time_limit(monkeypatch):
         tokenize([TALK], template(ENDLESS))
     assert time.monotonic() - began < 10
     assert refused.value.exit_code == 2
+
+
+BOMBS = [
+    "{{ 'a' * 10 ** 10 }}",
+    "{{ 10 ** 10 * messages }}",
+    "{{ 9 ** (9 ** 9) }}",
+    "{% set n = namespace(x=7) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}",
+    "{% set n = namespace(x='a') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "{% set n = namespace(x='a') %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "{{ 'a' | center(10000000000) }}",
+    "{{ 'a'.ljust(10000000000) }}",
+    "{{ '%10000000000d' % 1 }}",
+    "{{ '{:>10000000000}'.format(1) }}",
+]
+
+
+@pytest.mark.parametrize("text", BOMBS)
+def test_s13_a_template_that_fills_the_memory_is_stopped(text):
+    began, limits = time.monotonic(), resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(DataError, match=r"row 7: .*must need less than 1,000 MB"):
+        tokenize([TALK], template(text))
+    assert time.monotonic() - began < 15
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limits
+    tokenize(
+        [TALK], template("{% for m in messages %}{{ '#' * 3 * 2 ** 2 }}{{ m.content }}{% endfor %}")
+    )
 
 
 def test_s14_a_branch_is_asked_for_once_and_becomes_a_commit(hub, model, tmp_path):

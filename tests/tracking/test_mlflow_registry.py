@@ -26,6 +26,8 @@ from dpo_ray.tracking.records import (
     SweepEnded,
     TrialEnded,
 )
+from tests.commands.test_page import listed
+from tests.tracking.server import free_port, mlflow_server
 
 BASE = str(model_folder("embedded"))
 EVALUATION = {
@@ -209,6 +211,7 @@ def test_only_promote_moves_the_champion_and_it_can_be_moved_back(sweep, uri, tm
     assert "dpo-ray version 1 is the champion: models:/dpo-ray@champion" in told
     code, told, _ = command("promote", "tuesday", "--store", store, "--json")
     facts = json.loads(told)
+    assert facts.keys() == listed("dpo-ray promote --json")
     assert (facts["version"], facts["previous"], facts["moved"]) == ("2", "1", True)
     assert facts["link"].endswith("#/models/dpo-ray/versions/2")
     assert "already" in command("promote", "tuesday", "--store", store)[1]
@@ -232,6 +235,7 @@ def test_a_sweep_is_synced_to_a_second_database_twice_with_nothing_doubled(sweep
     words = ("sync", str(journal.parent), "--to", place, "--experiment", "copies", "--json")
     told = [json.loads(command(*words)[1]) for _ in range(2)]
     assert told[0] == told[1]
+    assert told[0].keys() == listed("dpo-ray sync --json")
     assert told[0]["records"] == 7
     client = MlflowClient(tracking_uri=place)
     experiment = client.get_experiment_by_name("copies")
@@ -243,6 +247,35 @@ def test_a_sweep_is_synced_to_a_second_database_twice_with_nothing_doubled(sweep
             for tag in views] == [True]  # fmt: skip
     (version,) = client.search_model_versions("name = 'copies'")
     assert version.source.startswith((other / "artifacts").as_uri())
+
+
+@pytest.mark.slow
+def test_a_sweep_is_synced_to_a_second_server_with_its_files_and_nothing_doubled(
+    sweep, uri, adapters, tmp_path
+):
+    journal, port = sweep("monday", 1000.0), free_port()
+    mirror(journal, uri)
+    place, other = f"http://127.0.0.1:{port}", tmp_path / "other"
+    other.mkdir()
+    with mlflow_server(other, port):
+        for _ in range(2):
+            code, told, problem = command("sync", "monday", "--to", place, *store_of(journal))
+            assert (code, place in told) == (0, True), problem
+        client = MlflowClient(tracking_uri=place)
+        found = client.search_runs([client.get_experiment_by_name("dpo-ray").experiment_id])
+        assert sorted(run.info.run_name for run in found) == ["monday", "reference", "t00 beta=0.3"]
+        (version,) = client.search_model_versions("name = 'dpo-ray'")
+        trial = client.get_run(version.run_id)
+        assert trial.data.metrics["eval/win_rate"] == EVALUATION["eval/win_rate"]
+        brought = Path(client.download_artifacts(version.run_id, "adapter", str(tmp_path)))
+        for file in (adapters / "adapter").iterdir():
+            assert (brought / file.name).read_bytes() == file.read_bytes()
+    # What the sweep had written by itself stands as before.
+    assert aliases(uri) == {"challenger": "1"}
+
+
+def store_of(journal: Path) -> tuple[str, str]:
+    return "--store", str(journal.parents[2])
 
 
 def test_a_server_that_is_not_there_is_exit_code_7(sweep):

@@ -46,6 +46,12 @@ def ones_twos_fives(low: float, high: float) -> list[float]:
     return within or [low, high]
 
 
+def capital(words: str) -> str:
+    """Begin with a capital letter, and leave the others as they are."""
+    return f"{words[:1].upper()}{words[1:]}"
+
+
 def words_of(name: str) -> str:
     """`learning_rate` as it is read: `learning rate`."""
-    return {"kl": "KL"}.get(name, name.replace("_", " "))
+    words = {"kl": "KL", "lora_rank": "LoRA rank", "lora_alpha": "LoRA alpha"}
+    return words.get(name, name.replace("_", " "))

@@ -41,8 +41,8 @@ def _panels(material: Material, rows: list[RankedRow]) -> list[Panel]:
     found = list(panels(material.state.reference, rows))
     metric, reference = material.state.objective[0], material.state.reference
     if metric not in [each.metric for each in found]:
-        title = axes.words_of(metric)
-        found.append(Panel(metric, title[0].upper() + title[1:], reference.get(f"eval/{metric}")))
+        title = axes.capital(axes.words_of(metric))
+        found.append(Panel(metric, title, reference.get(f"eval/{metric}")))
     return found
 
 

@@ -76,7 +76,7 @@ def _against(
     words = axes.words_of(metric)
     return Chart(
         id=f"curves-{metric.replace('/', '-')}",
-        title=f"{words[0].upper()}{words[1:]} against {axes.words_of(name)}",
+        title=f"{axes.capital(words)} against {axes.words_of(name)}",
         figure=charts.figure(
             charts.marks(marks, looks), axes.across(name, space), axes.axis(units.titled(metric))
         ),

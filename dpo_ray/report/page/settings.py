@@ -80,7 +80,7 @@ def _slice(state: SweepState, rows: list[RankedRow], name: str) -> Chart:
     found = [_mark(state, row, name, space, metric) for row in rows if row.trial is not None]
     return Chart(
         id=f"settings-{name}",
-        title=axes.words_of(name).capitalize(),
+        title=axes.capital(axes.words_of(name)),
         figure=charts.figure(
             charts.marks(found, LOOKS), axes.across(name, space), axes.axis(title)
         ),

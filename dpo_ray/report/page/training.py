@@ -49,7 +49,7 @@ def _rungs(material: Material) -> Chart | None:
         for row in material.rows
         if row.trial is not None and (rungs := row.trial.rungs)
     ]
-    words = f"{metric[0].upper()}{metric[1:]} at each rung"
+    words = f"{axes.capital(metric)} at each rung"
     return _chart("training-rungs", words, objective_titled(state), curves, with_points=True)
 
 

@@ -36,6 +36,8 @@ ROOMS: tuple[Callable[[Material], Room | None], ...] = (
     foretold, cost, again,
 )  # fmt: skip
 """Top to bottom: what two minutes are enough for comes first."""
+MANY = 14
+"""More columns than this are printed smaller, so that they fit on a page."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.globals["look"] = LEGEND
+    found.globals |= {"look": LEGEND, "MANY": MANY}
     found.filters["b64"] = lambda png: base64.b64encode(png).decode()
     found.filters["ink"] = colour
     return found
