@@ -73,7 +73,9 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
         ray._private.worker._worker_logs_enabled = is_verbose()
     except ray.exceptions.AuthenticationError as error:
         raise no_entry(str(address), _first_line(error)) from error
-    except (ConnectionError, RuntimeError) as error:
+    except SystemError:  # Ctrl-C within Ray's compiled code
+        raise
+    except Exception as error:  # what a node that is too slow to start raises is no other
         raise _not_joined(address, error) from error
     say_less()
     try:

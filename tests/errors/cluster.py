@@ -251,7 +251,7 @@ def _(place) -> object:
 @CLUSTER.when("a Ray that does not start here")
 def _(place) -> object:
     def refused(*_: object, **__: object) -> None:
-        raise RuntimeError("The current node timed out during startup.")
+        raise Exception("The current node timed out during startup.")  # as ray/_private/node.py
 
     place.patch.setenv("HOME", str(place.folder))
     place.patch.setattr(ray, "init", refused)

@@ -16,8 +16,8 @@ from dpo_ray.nightly.ledger import Ledger, NightBegan
 from dpo_ray.nightly.opening import open_schedule
 from dpo_ray.nightly.running import Runner, schedule_lock
 from dpo_ray.plan import make_plan
-from dpo_ray.search import preparation, reference_stage, running
-from dpo_ray.search.ending import Facts, fatal_error, reason_to_end
+from dpo_ray.search import preparation, reference_stage, running, tuner
+from dpo_ray.search.ending import Facts, fatal_error, reason_to_end, shortfall
 from dpo_ray.search.interruption import interruptible
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.warm_start import refuse_unteachable
@@ -145,6 +145,28 @@ def _(place) -> object:
     plan = make_plan(ROOT / "search_spaces/beta.yaml", ROOT / "sweeps/local.yaml",
                      ["search.warm_start=example"], place.folder / "store")  # fmt: skip
     return refuse_unteachable(plan)
+
+
+@ENDS.when("a budget that was spent before the search was done")
+def _(place) -> object:
+    found = shortfall(completed=0, done=3, asked=12, spent="1.0 of 1.0 hours")
+    assert found is not None
+    raise found
+
+
+@ENDS.when("a search without a completed trial")
+def _(place) -> object:
+    found = shortfall(completed=0, done=12, asked=12, spent=None)
+    assert found is not None
+    raise found
+
+
+@ENDS.when("trials that were lost with their processes")
+def _(place) -> object:
+    journal = SimpleNamespace(path=sweep(place) / "journal.jsonl")
+    meter = SimpleNamespace(search_spent=False)
+    plan = SimpleNamespace(trials=14)
+    return tuner._refuse_losses(SimpleNamespace(plan=plan, journal=journal, meter=meter))
 
 
 @ENDS.when("a budget that ends during the confirmation")
