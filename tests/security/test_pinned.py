@@ -31,7 +31,7 @@ TOKENS = TokenReport(
 def inputs(hub, model, tmp_path) -> Inputs:
     """What a sweep finds behind two branches of a hub."""
     hub.repos["models", "org/model"] = repo_of(model)
-    hub.repos["datasets", "org/pairs"] = Repo({"train.jsonl": PAIRS.encode()}, DATA_COMMIT)
+    hub.repos["datasets", "org/pairs"] = Repo({"train.jsonl": PAIRS.encode()}, commit=DATA_COMMIT)
     chosen = ["model.name=org/model", "data.source=org/pairs"]
     return check_inputs(load_sweep(Path("sweeps/local.yaml"), chosen), tmp_path)
 
