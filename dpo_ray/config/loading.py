@@ -69,10 +69,15 @@ def _base(own: Document, path: Path) -> Document:
 
 
 def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Merge maps; one that names another `type` than the base's has other keys, and replaces it."""
     merged = dict(base)
     for key, value in own.items():
         below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
+        if isinstance(below, dict) and isinstance(value, dict) and _is_of_a_kind(below, value):
             value = _merge(below, value)
         merged[key] = value
     return merged
+
+
+def _is_of_a_kind(base: dict[str, Any], own: dict[str, Any]) -> bool:
+    return "type" not in own or own["type"] == base.get("type")

@@ -93,7 +93,7 @@ def visit(
 
     A picture of it is kept at the test's end, and one of each page that it opened.
     """
-    context = chromium.new_context(viewport={"width": 1600, "height": 1400})
+    context = chromium.new_context(viewport={"width": 1500, "height": 1000})
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
 

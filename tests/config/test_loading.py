@@ -173,6 +173,21 @@ def test_a_file_is_laid_over_the_one_it_extends(write):
     assert sweep.evaluation.at == [1.0]  # lists replace
 
 
+@pytest.mark.parametrize(
+    ("own", "judge"),
+    [
+        ("{tie: 0.5}", {"type": "reward", "function": "vader", "tie": 0.5}),
+        ("{type: reward, tie: 0.5}", {"type": "reward", "function": "vader", "tie": 0.5}),
+        ("{type: reward_model, model: org/m}", {"type": "reward_model", "model": "org/m"}),
+    ],
+)
+def test_a_map_of_another_type_replaces_the_bases(write, own, judge):
+    """It has other keys: nothing else could take the base's away."""
+    write("base.yaml", "evaluation: {judge: {type: reward, function: vader, tie: 0.1}}\n")
+    sweep = load_sweep(write("s.yaml", f"extends: base.yaml\nevaluation: {{judge: {own}}}\n"))
+    assert sweep.evaluation.judge.model_dump(exclude_unset=True) == judge
+
+
 def test_what_the_base_file_says_wrong_is_laid_at_its_door(write):
     write("sweeps/base.yaml", "search: {trials: 3}\ntraining:\n  beta: -1\n")
     path = write("sweeps/night.yaml", "extends: base.yaml\ntraining: {lora_rank: 0}\n")
