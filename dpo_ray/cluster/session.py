@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,7 +52,7 @@ def quiet() -> None:
 def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
     """Connect for the block's length: to `own`, else to $RAY_ADDRESS, else a local cluster.
 
-    A local cluster demands Ray's token and listens on 127.0.0.1 alone.
+    A local cluster demands Ray's token and shows its dashboard on 127.0.0.1 alone.
     `open_allowed`: one that others reach and that asks nobody for a token is joined all the same.
 
     Raises:
@@ -67,8 +67,7 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
     import ray
 
     try:
-        with _this_machine_alone() if address is None else nullcontext():
-            ray.init(**ray_logging(), **_connection(address))
+        ray.init(**ray_logging(), **_connection(address))
         # A worker's death is told in the journal, in our words; Ray's would fill the screen.
         ray._private.worker._worker_logs_enabled = is_verbose()
     except ray.exceptions.AuthenticationError as error:
@@ -84,23 +83,6 @@ def ray_session(own: str | None, open_allowed: bool = False) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _this_machine_alone() -> Iterator[None]:
-    """Have the cluster that is started in the block listen on 127.0.0.1, in all its processes.
-
-    Ray does so by itself where it knows no clusters of several machines, as on macOS; no argument
-    of `ray.init` asks for it (get_node_ip_address in ray/_private/services.py).
-    """
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def knock(address: str) -> None:
