@@ -94,6 +94,7 @@ def _ask(uri: str, seconds: float) -> None:
 
 def _health(uri: str, seconds: float) -> str:
     """What is wrong with the server at `uri`, in words; empty if nothing is."""
+    from http.client import HTTPException, InvalidURL
     from urllib.error import HTTPError
     from urllib.request import urlopen  # with TLS a tenth of what `--help` would wait for
 
@@ -103,7 +104,9 @@ def _health(uri: str, seconds: float) -> str:
     except HTTPError as error:
         error.close()
         return f"HTTP {error.code} {error.reason}"
-    except (OSError, ValueError) as error:
+    except InvalidURL:  # its words quote what stands for a port, which may be a password
+        return "its port must be a number; in a password write / ? # as %2F %3F %23"
+    except (OSError, ValueError, HTTPException) as error:
         return str(getattr(error, "reason", error))
 
 
