@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: sweep test check lint bench gpu long faults chaos soak fuzz audit clean
+.PHONY: sweep test check lint bench gpu slow long faults chaos soak fuzz audit clean
 
 sweep: $(READY)
 	$(BIN)/python -m dpo_ray.sweep search_spaces/beta.yaml
@@ -20,11 +20,15 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+# Whole sweeps, clusters and browsers: every command, page and ending of which `make test` has one.
+slow: $(READY)
+	$(BIN)/python -m pytest -m "slow and not long"
+
 # Tests of many minutes, but for the faults.
 long: $(READY)
 	$(BIN)/python -m pytest -m "long and not injects"
 
-# Every fault a sweep must survive, injected for real, and a table of them; `make test` runs half.
+# Every fault a sweep must survive, injected for real, and a table of them; `make test` runs the quick ones.
 # One that is skipped fails it as well.
 faults: $(READY)
 	EVERY_FAULT=1 $(BIN)/python -m pytest -m "injects" tests/faults

@@ -63,6 +63,16 @@ class Recorder(tune.Callback):
         if (slot := self._slots.get(result["slot"])) is not None:  # else it has died meanwhile
             slot.decide.remote(result["job_id"], verdict)
 
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        """Let go of what Tune keeps of a trial that is over.
+
+        Tune asks each trial's actor where it runs, for a result that has not come yet, and never
+        lets go of the answer (ray/tune/experiment/trial.py, set_ray_actor): an object of Ray's
+        for every trial of the sweep.
+        """
+        trial._default_result_or_future = None
+
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """See that a trial has an end, whatever became of its stand-in."""
+        self.on_trial_complete(iteration, trials, trial)
         self._forsake(trial.config[PROPOSAL]["trial"], FORSAKEN)

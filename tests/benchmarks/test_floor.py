@@ -40,6 +40,7 @@ def task(tmp_path: Path) -> Task:
     return make_task(replace(total, alike=alike, trials={"e": 1}), "e", tmp_path, 1)
 
 
+@pytest.mark.slow
 def test_the_floors_steps_are_those_of_a_trial(task: Task) -> None:
     floor, mailbox = prepare(task), InProcessMailbox()
     trained = train(floor, task.trainings[0])

@@ -156,7 +156,6 @@ def test_fault_20_rows_that_cannot_be_trained_on(sweep, space, tmp_path, rows, p
         assert part in error
 
 
-@pytest.mark.slow
 @pytest.mark.injects("the same pair twice, chosen == rejected, a prompt over max_length")
 def test_fault_20_doubtful_rows_are_counted_before_any_trial(tmp_path):
     same = {**ROW, "chosen": ROW["rejected"]}
@@ -254,7 +253,6 @@ def test_fault_28_hostile_model_folders(sweep, space, tmp_path, model, harm, par
     assert not mark.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.injects("a chat template that reaches for __globals__ to run a command")
 def test_fault_28_a_hostile_chat_template(tmp_path, model):
     mark = tmp_path / "ran"

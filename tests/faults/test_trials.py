@@ -27,7 +27,7 @@ from tests.faults.life import TWINS, Sweep
 from tests.faults.mirrored import client_of
 from tests.sweeping import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster_last]
+pytestmark = pytest.mark.cluster_last
 MANY_S, FAILING_S = 240.0, 120.0
 REFUSED_S = 30.0
 CONTROL = 0

@@ -24,6 +24,7 @@ def test_a_bfloat16_trial_begins_as_the_reference_it_is_held_to(job, desk):
     assert desk.model(made.model).dtype == torch.bfloat16
 
 
+@pytest.mark.slow
 def test_twenty_trials_need_the_memory_of_two(job, desk):
     made, held = job("training.max_steps=2", "evaluation.at=[1.0]"), []
     for number in range(1, 21):

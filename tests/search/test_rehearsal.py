@@ -1,5 +1,6 @@
 """A whole search over slots that rehearse: a real Tune, Optuna, pump, journal and console."""
 
+import gc
 import io
 import threading
 from collections import Counter
@@ -41,6 +42,30 @@ def test_a_rehearsed_sweep_ends_with_its_failures_as_a_real_one(cluster, small_p
     plan = small_plan("search.trials=8", "budget.failures=2", name="rehearsed-failing")
     with pytest.raises(TooManyFailures, match="fails as rehearsed"):
         rehearse(plan, RehearsalShape(fails=dict.fromkeys(range(8), 0.0)))
+
+
+def test_of_a_trial_that_is_over_no_object_of_rays_is_kept(cluster, small_plan):
+    """Of 500 trials there would be 500, as Ray's Tune leaves it."""
+    from ray import ObjectRef
+    from ray.tune.experiment import Trial
+
+    from dpo_ray.search.rehearsal import rehearse
+
+    kept = []
+
+    def look(record):
+        if record.kind == "trial_started":
+            trials = [each for each in gc.get_objects() if type(each) is Trial]
+            over = [each for each in trials if each.is_finished()]
+            held = [
+                each for each in over if any(isinstance(v, ObjectRef) for v in vars(each).values())
+            ]
+            kept.append((len(over), len(held)))
+
+    fails = RehearsalShape(fails={3: 0.0, 5: 0.6})
+    rehearse(small_plan("search.trials=12", name="rehearsed-freely"), fails, look)
+    assert max(over for over, _ in kept) >= 8
+    assert {held for _, held in kept} == {0}
 
 
 def test_a_slot_that_dies_is_replaced_and_its_trial_goes_on_there(cluster, small_plan):

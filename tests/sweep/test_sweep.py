@@ -19,7 +19,6 @@ from dpo_ray.tracking.state import fold
 from tests.conftest import ROOT
 from tests.sweeping import arguments
 
-pytestmark = pytest.mark.slow
 LONG = "training.max_steps=5000"
 REAL_PAIRS = os.environ.get("DPO_RAY_REAL_PAIRS")
 
@@ -85,6 +84,7 @@ def test_the_shipped_sweep_finds_a_configuration_that_beats_the_reference(shippe
 
 
 @pytest.mark.skipif(not REAL_PAIRS, reason="DPO_RAY_REAL_PAIRS names no file of real pairs")
+@pytest.mark.slow
 def test_real_conversations_are_checked_counted_and_swept(run):
     began = time.monotonic()
     done = run("real", f"data.source={REAL_PAIRS}", "data.max_length=512", "search.trials=2")
@@ -100,6 +100,7 @@ def test_real_conversations_are_checked_counted_and_swept(run):
     assert "\n".join(data_lines(report)) in done.errors
 
 
+@pytest.mark.slow
 def test_failing_trials_end_a_sweep_and_the_next_one_reuses_what_was_prepared(run):
     sick = ("training.learning_rate=1e30", "search.concurrent=1")
     space = "tests/sweep/beta_only.yaml"
@@ -135,6 +136,7 @@ def begin(store, cluster):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_live_sweep_is_locked_and_ends_every_trial_when_told_to(begin, run, store):
     process, journal = begin("live")
     wait_for(lambda: journal.exists() and len(fold(read_journal(journal)).trials) == 2, 120)
@@ -157,6 +159,7 @@ def test_a_live_sweep_is_locked_and_ends_every_trial_when_told_to(begin, run, st
     assert len(read_journal(journal)) == state.ended.seq + 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_slots_warm_up_ends_the_sweep_at_once(begin):
     process, journal = begin("cold")
     wait_for(journal.exists, 60)
