@@ -64,13 +64,17 @@ class Recorder(tune.Callback):
             slot.decide.remote(result["job_id"], verdict)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        """Let go of what Tune keeps of a trial that is over.
+        """Let go of what Tune keeps of a trial that is over; the journal has all of it.
 
-        Tune asks each trial's actor where it runs, for a result that has not come yet, and never
-        lets go of the answer (ray/tune/experiment/trial.py, set_ray_actor): an object of Ray's
-        for every trial of the sweep.
+        Two thirds of the driver's growth with every trial were its last result, the configuration
+        in it, and statistics of each number (run_metadata in ray/tune/experiment/trial.py). And an
+        object of Ray's: where the trial's actor runs, asked for a result that has not come yet and
+        never let go of (set_ray_actor, there).
         """
         trial._default_result_or_future = None
+        trial.run_metadata.last_result = {}
+        trial.run_metadata.metric_analysis.clear()
+        trial.run_metadata.metric_n_steps.clear()
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
         """See that a trial has an end, whatever became of its stand-in."""
