@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from dpo_ray.cluster.token import make_token, show_token
 from tests.sweeping import ROOT, SMALL, Command, arguments, run_to_the_end
 
 # A busy machine is no bug: examples are bounded by their number, not by the clock.
@@ -15,6 +16,9 @@ settings.load_profile("unhurried")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Ray reads once in a process whether there is a token; a sweep would make one.
+make_token()
+show_token()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

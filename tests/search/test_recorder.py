@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+from ray.tune.experiment import Trial
 
 from dpo_ray.search.recorder import FORSAKEN, Recorder
 from dpo_ray.search.study import PROPOSAL
@@ -46,7 +47,7 @@ def recorder(journal, slots, forsaken=None):
     return Recorder(journal, slots, Pump(), scheduler, lambda *each: told.append(each))
 
 
-TRIAL = SimpleNamespace(config={PROPOSAL: {"trial": 3}})
+TRIAL = Trial("proxy", stub=True, config={PROPOSAL: {"trial": 3}})
 RUNG = {
     "slot": "one",
     "events": 2,
