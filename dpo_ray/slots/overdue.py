@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from dpo_ray.training.jobs import overran
+
 LEAVE_S = 30.0
 """So long a trial whose time is over may take to leave by itself."""
 
@@ -44,13 +46,12 @@ def overdue(vitals: Vitals, now: float) -> Overdue | None:
     """
     silent = 0.0 if vitals.waiting else now - vitals.sign
     if vitals.silent_s is not None and silent > vitals.silent_s:
-        return Overdue("kill", f"hung: no sign of progress for {silent:.0f} s")
+        limit = f"budget.silent_minutes={vitals.silent_s / 60:g}"
+        return Overdue("kill", f"hung: no sign of progress for {silent:.0f} s; {limit}")
     if vitals.told is not None:
         if now - vitals.told <= LEAVE_S:
             return None
-        return Overdue(
-            "kill", f"timeout: not done after {now - vitals.began:.0f} s, nor to be told"
-        )
+        return Overdue("kill", overran(now - vitals.began, vitals.trial_s, ", nor to be told"))
     if vitals.trial_s is not None and now - vitals.began > vitals.trial_s:
-        return Overdue("leave", f"timeout: not done after {now - vitals.began:.0f} s")
+        return Overdue("leave", overran(now - vitals.began, vitals.trial_s))
     return None

@@ -19,7 +19,16 @@ from dpo_ray.training.callback import TimedOut, TrialCallback, WentNoFurther
 from dpo_ray.training.checkpoints import NotSaved, find_resumable, save_resumable
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
-from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, RankEnd, State, TrialJob, Verdict
+from dpo_ray.training.jobs import (
+    Fatal,
+    Mailbox,
+    Outcome,
+    RankEnd,
+    State,
+    TrialJob,
+    Verdict,
+    overran,
+)
 from dpo_ray.training.keeping import card_of, show_completions
 from dpo_ray.training.memory import ran_out
 from dpo_ray.training.meters import read_meters
@@ -203,7 +212,7 @@ def has_no_room(error: BaseException) -> bool:
 
 def _reason_of(job: TrialJob, error: Exception) -> str:
     if isinstance(error, TimedOut):
-        return f"timeout: not done after {job.trial_s or 0:g} s"
+        return overran(job.trial_s or 0.0, job.trial_s)
     return str(error) if isinstance(error, AGREED) else describe(error)
 
 

@@ -268,3 +268,9 @@ class Mailbox(Protocol):
     def finish(self, job_id: int, outcome: Outcome) -> None:
         """Say how the job ended."""
         ...
+
+
+def overran(after_s: float, limit_s: float | None, more: str = "") -> str:
+    """Say that a trial was not done in time, and what had set it one."""
+    limit = "" if limit_s is None else f"; budget.trial_minutes={limit_s / 60:g}"
+    return f"timeout: not done after {after_s:.0f} s{more}{limit}"

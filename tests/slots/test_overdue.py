@@ -22,8 +22,14 @@ def test_its_time_and_its_silence_have_limits(now, act):
 
 
 def test_a_silent_trial_is_told_apart_from_a_slow_one():
-    assert overdue(VITALS, 171.0).reason == "hung: no sign of progress for 21 s"
-    assert overdue(replace(VITALS, sign=161.0), 162.0).reason == "timeout: not done after 62 s"
+    assert (
+        overdue(VITALS, 171.0).reason
+        == "hung: no sign of progress for 21 s; budget.silent_minutes=0.333333"
+    )
+    assert (
+        overdue(replace(VITALS, sign=161.0), 162.0).reason
+        == "timeout: not done after 62 s; budget.trial_minutes=1"
+    )
 
 
 def test_whoever_waits_for_a_verdict_need_not_say_anything():
@@ -39,7 +45,10 @@ def test_a_trial_that_was_told_to_leave_has_a_while_for_it():
     told = replace(VITALS, told=165.0, silent_s=None)
     assert overdue(told, 165.0 + LEAVE_S) is None
     late = overdue(told, 166.0 + LEAVE_S)
-    assert (late.act, late.reason) == ("kill", "timeout: not done after 96 s, nor to be told")
+    assert (late.act, late.reason) == (
+        "kill",
+        "timeout: not done after 96 s, nor to be told; budget.trial_minutes=1",
+    )
 
 
 class Clock:
