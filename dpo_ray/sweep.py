@@ -39,7 +39,7 @@ from dpo_ray.reference.locating import folder_if_there
 from dpo_ray.reference.model import parameter_count
 from dpo_ray.report.plan_table import print_plan
 from dpo_ray.tracking.earlier import trials_asked
-from dpo_ray.tracking.mlflow_server import reachable
+from dpo_ray.tracking.mlflow_server import default_uri, reachable, refuse_served_files
 
 HELP = """Search a space for the configuration your preference data wants.
 
@@ -167,6 +167,8 @@ def start(plan: Plan, voice: Voice, open_allowed: bool = False) -> None:
         knock(address)
     if urlsplit(plan.sweep.tracking.uri or "").scheme in ("http", "https"):
         reachable(str(plan.sweep.tracking.uri))
+    tracking = plan.sweep.tracking
+    refuse_served_files(tracking.uri or default_uri(plan.store), tracking.experiment)
     from dpo_ray.search.inputs import check_inputs
     from dpo_ray.search.warm_start import refuse_unteachable
 

@@ -7,7 +7,7 @@ from dpo_ray.config.redaction import HIDDEN
 from dpo_ray.errors import CorruptJournal
 from dpo_ray.tracking.earlier import JOURNAL
 from dpo_ray.tracking.journal import read_journal
-from dpo_ray.tracking.mlflow_server import default_uri, reachable
+from dpo_ray.tracking.mlflow_server import default_uri, reachable, refuse_served_files
 from dpo_ray.tracking.records import SweepPlanned
 from dpo_ray.tracking.state import SweepState, fold
 
@@ -38,7 +38,7 @@ def tracked(folder: Path, uri: str | None, experiment: str | None = None) -> Tra
     Raises:
         CorruptJournal: it does not begin with a plan.
         TrackingUnreachable: nobody answers there.
-        ConfigError: MLflow knows no such place.
+        ConfigError: MLflow knows no such place, or a server keeps the experiment's files.
     """
     records = read_journal(folder / JOURNAL)
     if not records or not isinstance(records[0], SweepPlanned):
@@ -49,6 +49,7 @@ def tracked(folder: Path, uri: str | None, experiment: str | None = None) -> Tra
     own = told.get("uri") or default_uri(_store(folder)), told.get("experiment") or "dpo-ray"
     place = uri or own[0], experiment or own[1]
     reachable(place[0])
+    refuse_served_files(*place)
     return Tracked(folder, state, records[0], *place, len(records), place == own)
 
 

@@ -3,7 +3,9 @@
 import base64
 import logging
 import os
+import sqlite3
 import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -69,6 +71,34 @@ def reachable(uri: str, seconds: float = 5.0) -> None:
         _ask(uri, seconds)
     elif file := database_file(uri):
         _make_folder(file.parent, uri)
+
+
+def refuse_served_files(uri: str, experiment: str) -> None:
+    """Refuse a database whose experiment keeps its files with an MLflow server.
+
+    A server makes experiments at `mlflow-artifacts:`, where only its own clients can write
+    (mlflow/store/artifact/mlflow_artifacts_repo.py): who writes to the database itself would
+    record the numbers, and no adapter or table ever. A database that is locked is not waited for.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    file = database_file(uri)
+    if file is None or not file.is_file():
+        return
+    found, reading = None, f"{file.as_uri()}?mode=ro"
+    question = "SELECT artifact_location FROM experiments WHERE name = ?"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(reading, timeout=1, uri=True)) as database,
+    ):
+        found = database.execute(question, (experiment,)).fetchone()
+    if found is not None and str(found[0]).startswith("mlflow-artifacts:"):
+        raise ConfigError(
+            f"tracking.experiment: {experiment} was made by an MLflow server, which alone can "
+            f"write its files, got the database {file} itself; set tracking.uri to the server, or "
+            "tracking.experiment to another name"
+        )
 
 
 def _make_folder(folder: Path, uri: str) -> None:

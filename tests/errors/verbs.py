@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from dpo_ray.commands.exporting import Export
 from dpo_ray.data.adapter_card import CARD
 from dpo_ray.reference.model import model_folder
 from dpo_ray.tracking.journal import read_journal
-from dpo_ray.tracking.mlflow_server import default_uri, reachable
+from dpo_ray.tracking.mlflow_server import default_uri, reachable, refuse_served_files
 from dpo_ray.training import exporting as writing
 from tests.errors.book import Chapter, Place, Said, command
 from tests.errors.models import adapter
@@ -279,6 +280,16 @@ def _(place) -> object:
 @VERBS.when("tracking of an unknown kind")
 def _(place) -> object:
     return reachable("ftp://host/mlruns")
+
+
+@VERBS.when("a database whose experiment is a server's")
+def _(place) -> object:
+    (place.folder / "store").mkdir()
+    with sqlite3.connect(place.folder / "store" / "mlflow.db") as database:
+        database.execute("CREATE TABLE experiments (name, artifact_location)")
+        database.execute("INSERT INTO experiments VALUES ('dpo-ray', 'mlflow-artifacts:/1')")
+    database.close()
+    return refuse_served_files(default_uri(place.folder / "store"), "dpo-ray")
 
 
 @VERBS.when("a server that does not answer")

@@ -129,7 +129,9 @@ def test_fault_07_the_database_is_locked(odd_names, recovered):
 
 @pytest.mark.injects("BEGIN EXCLUSIVE on MLflow's SQLite file for 20 s from before the start on")
 def test_fault_07_the_database_is_locked_at_the_start(odd_names, place, recovered):
-    sweep = Sweep(place, "locked-out", (*SETTINGS, "search.trials=2"))
+    # The other sweeps' experiments are a server's; this one is made when the lock is gone.
+    settings = (*SETTINGS, "search.trials=2", "tracking.experiment=locked-out")
+    sweep = Sweep(place, "locked-out", settings)
     holder = sqlite3.connect(place / "mlflow.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with sweep.begin() as life:

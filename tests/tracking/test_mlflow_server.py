@@ -2,6 +2,7 @@
 
 import http.server
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,7 +14,12 @@ from mlflow import MlflowClient
 
 from dpo_ray.errors import ConfigError, TrackingUnreachable
 from dpo_ray.tracking.mlflow_mirror import MlflowMirror
-from dpo_ray.tracking.mlflow_server import database_file, default_uri, reachable
+from dpo_ray.tracking.mlflow_server import (
+    database_file,
+    default_uri,
+    reachable,
+    refuse_served_files,
+)
 from dpo_ray.tracking.records import SweepEnded, TrainMetrics
 from tests.tracking.server import end, free_port, mlflow_server
 
@@ -38,6 +44,24 @@ def answering(status: int):
         yield server.server_port, seen
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.slow
+def test_a_database_is_refused_where_a_server_keeps_the_files_of_its_experiment(tmp_path):
+    uri = default_uri(tmp_path)
+    refuse_served_files(uri, "served")  # there is no database yet
+    with mlflow_server(tmp_path, port := free_port()):
+        MlflowClient(f"http://127.0.0.1:{port}").create_experiment("served")
+    MlflowClient(uri).create_experiment("own")
+    refuse_served_files(uri, "own")
+    refuse_served_files(uri, "new")
+    refuse_served_files(f"http://127.0.0.1:{port}", "served")
+    with pytest.raises(ConfigError, match="served was made by an MLflow server"):
+        refuse_served_files(uri, "served")
+    holder = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    refuse_served_files(uri, "served")  # a locked one cannot be asked, and nobody waits
+    holder.close()
 
 
 def test_a_closed_port_is_unreachable_at_once():
