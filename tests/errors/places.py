@@ -36,9 +36,6 @@ NOWHERE = {
     "a Ray that does not start here": "it is about this machine",
     "a checkpoint that cannot be written": "it stands beside its trial",
     "a trial with too many pairs for the memory": "it stands beside its trial",
-    "a trial that hangs": "it stands beside its trial",
-    "a trial that takes too long": "it stands beside its trial",
-    "a trial that takes too long and does not leave": "it stands beside its trial",
     "a trial whose worker dies again and again": "it stands beside its trial",
     "a job of the preparation that slot after slot dies of": "it stands behind its stage",
 }
