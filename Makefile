@@ -20,7 +20,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# Whole sweeps, clusters and browsers: every command, page and ending of which `make test` has one.
+# Whole sweeps, clusters and browsers.
 slow: $(READY)
 	$(BIN)/python -m pytest -m "slow and not long"
 

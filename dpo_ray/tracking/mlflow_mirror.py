@@ -12,7 +12,7 @@ from pathlib import Path
 from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, wait_exponential
 
 from dpo_ray.config.redaction import redact_text
-from dpo_ray.errors import CorruptJournal
+from dpo_ray.errors import ConfigError, CorruptJournal
 from dpo_ray.tracking.journal import read_onwards
 from dpo_ray.tracking.mlflow_runs import SweepRuns
 from dpo_ray.tracking.mlflow_server import fail_fast_and_quietly, reachable
@@ -97,7 +97,7 @@ class MlflowMirror:
             wait=wait_exponential(multiplier=0.5, max=30),
             sleep=self._pause,
             stop=lambda _: time.monotonic() > self._deadline,
-            retry=retry_if_not_exception_type(CorruptJournal),
+            retry=retry_if_not_exception_type((CorruptJournal, ConfigError)),
             before_sleep=self._report_first_failure,
             reraise=True,
         )

@@ -74,11 +74,9 @@ def reachable(uri: str, seconds: float = 5.0) -> None:
 
 
 def refuse_served_files(uri: str, experiment: str) -> None:
-    """Refuse a database whose experiment keeps its files with an MLflow server.
+    """Refuse a SQLite file whose experiment keeps its files with an MLflow server.
 
-    A server makes experiments at `mlflow-artifacts:`, where only its own clients can write
-    (mlflow/store/artifact/mlflow_artifacts_repo.py): who writes to the database itself would
-    record the numbers, and no adapter or table ever. A database that is locked is not waited for.
+    A file that is locked is not waited for: the mirror refuses it when it opens the experiment.
 
     Raises:
         ConfigError: it is one.
@@ -93,11 +91,26 @@ def refuse_served_files(uri: str, experiment: str) -> None:
         closing(sqlite3.connect(reading, timeout=1, uri=True)) as database,
     ):
         found = database.execute(question, (experiment,)).fetchone()
-    if found is not None and str(found[0]).startswith("mlflow-artifacts:"):
+    if found is not None:
+        refuse_served_place(str(found[0]), uri, experiment)
+
+
+def refuse_served_place(place: str, uri: str, experiment: str) -> None:
+    """Refuse an experiment whose artifacts lie at `place`, if nobody can write there by `uri`.
+
+    A server makes experiments at `mlflow-artifacts:`, where only its own clients can write
+    (mlflow/store/artifact/mlflow_artifacts_repo.py): who writes to the database itself would
+    record the numbers, and no adapter or table ever.
+
+    Raises:
+        ConfigError: nobody can.
+    """
+    by_server = urlsplit(uri).scheme in ("http", "https")
+    if place.startswith("mlflow-artifacts:") and not by_server:
         raise ConfigError(
             f"tracking.experiment: {experiment} was made by an MLflow server, which alone can "
-            f"write its files, got the database {file} itself; set tracking.uri to the server, or "
-            "tracking.experiment to another name"
+            f"write its files, got the database {redact_text(uri)} itself; set tracking.uri to the "
+            "server, or tracking.experiment to another name"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from dpo_ray.config.redaction import redact, redact_text
 from dpo_ray.data.report import DataReport
 from dpo_ray.tracking.mlflow_data import dataset_input
-from dpo_ray.tracking.mlflow_server import database_file, keep_quiet
+from dpo_ray.tracking.mlflow_server import database_file, keep_quiet, refuse_served_place
 from dpo_ray.tracking.records import Metrics
 
 METRICS_PER_CALL = 1000
@@ -112,12 +112,17 @@ def metric_points(metrics: Metrics, step: int, time: float) -> list[Any]:
 
 
 def _open_experiment(client: Any, uri: str, name: str) -> str:
-    """Find the experiment, or create it with the store's artifact folder if the store is local."""
+    """Find the experiment, or create it with the store's artifact folder if the store is local.
+
+    Raises:
+        ConfigError: a server made it, and `uri` is its database.
+    """
     found = client.get_experiment_by_name(name)
     if found is None:
         database = database_file(uri)
         place = (database.parent / "artifacts").as_uri() if database else None
         return str(client.create_experiment(name, artifact_location=place))
+    refuse_served_place(str(found.artifact_location), uri, name)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

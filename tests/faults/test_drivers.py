@@ -109,7 +109,7 @@ def test_fault_01_the_driver_is_killed(alone, place, recovered):
 @pytest.mark.injects("kill -9 with two trials done and one at work, 0, 3, 7 and 12 s later")
 def test_fault_01_the_driver_is_killed_at_any_time(alone, place, recovered):
     # More than can be through within the seconds that pass before the last blow.
-    longer = ("training.max_steps=120", "search.trials=12", "confirm=null")
+    longer = ("training.max_steps=120", "search.trials=16", "confirm=null")
     sweep = Sweep(place, "killed-late", (*SETTINGS, *longer))
     kept, blow = killed_at(sweep, [(two_done_one_at_work, later) for later in (0, 3, 7, 12)])
     assert len(kept) >= 2
@@ -121,7 +121,7 @@ def test_fault_01_the_driver_is_killed_at_any_time(alone, place, recovered):
 @pytest.fixture(scope="module")
 def told_to_end(alone, place):
     """A sweep told to end by SIGTERM and by SIGINT with two trials at work, and begun thrice."""
-    longer = ("training.max_steps=120", "search.trials=6", "confirm=null")
+    longer = ("training.max_steps=120", "search.trials=8", "confirm=null")
     sweep = Sweep(place, "told", (*SETTINGS, *longer))
     second, seconds = None, []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -64,6 +64,23 @@ def test_a_database_is_refused_where_a_server_keeps_the_files_of_its_experiment(
     holder.close()
 
 
+def test_a_mirror_leaves_an_experiment_alone_whose_files_a_server_keeps(example_journal, tmp_path):
+    """As where the file was locked when the sweep began: no run may stay RUNNING."""
+    uri = default_uri(tmp_path)
+    client = MlflowClient(uri)
+    served = client.create_experiment("served", artifact_location="mlflow-artifacts:/1")
+    mirror = MlflowMirror(example_journal, uri, "served")
+    mirror.start()
+    began = time.monotonic()
+    assert not mirror.close(60)
+    assert time.monotonic() - began < 30
+    (problem,) = mirror.problems
+    assert problem.startswith(
+        "ConfigError: tracking.experiment: served was made by an MLflow server"
+    )
+    assert client.search_runs([served]) == []
+
+
 def test_a_closed_port_is_unreachable_at_once():
     began = time.monotonic()
     with pytest.raises(TrackingUnreachable, match="Connection refused"):
