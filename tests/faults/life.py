@@ -15,7 +15,7 @@ from uuid import uuid4
 import psutil
 
 from dpo_ray.plan import Plan, make_plan
-from dpo_ray.tracking.journal import read_journal
+from dpo_ray.tracking.journal import read_journal, read_onwards
 from dpo_ray.tracking.records import AnyRecord
 from dpo_ray.tracking.state import SweepState, fold
 from tests.sweeping import ROOT, SMALL, arguments
@@ -171,8 +171,13 @@ class Life:
     ) -> SweepState:
         """Return the sweep's state once it is so in this life."""
         deadline = time.monotonic() + within_s
+        state, lines, offset = SweepState(), 0, 0
         while True:
-            state = self.sweep.state
+            if self.sweep.journal.exists():
+                records, offset = read_onwards(self.sweep.journal, offset, lines)
+                lines += len(records)
+                for each in records:
+                    state.apply(each)
             if len(state.lives) > self.before and reached(state):
                 return state
             assert self.alive, f"ended by itself before: {what}\n{self.errors.read_text()}"

@@ -55,11 +55,11 @@ def no_run_is_left(sweep: Sweep, state: SweepState) -> None:
 def mlflow_is_the_journal(sweep: Sweep) -> int:
     """Compare every point of every trial in MLflow with the journal; return how many there are."""
     told: dict[int, set[Point]] = {}
-    for record in sweep.records:
-        if record.kind in ("train", "rung"):
-            metrics = {**record.metrics, **(record.system if record.kind == "train" else {})}
-            points = {(key, record.step, each) for key, each in metrics.items() if isfinite(each)}
-            told.setdefault(record.trial, set()).update(points)
+    lines = [each for each in sweep.records if each.kind in ("train", "rung", "trial_ended")]
+    for record in lines:  # a trial's end has metrics where a limit of the evaluation failed it
+        metrics = {**record.metrics, **(record.system if record.kind == "train" else {})}
+        points = {(key, record.step, each) for key, each in metrics.items() if isfinite(each)}
+        told.setdefault(record.trial, set()).update(points)
     client = client_of(sweep)
     for run in runs_of(sweep)[1]:
         trial = int(run.data.tags["dpo_ray.trial"])
@@ -72,4 +72,4 @@ def mlflow_is_the_journal(sweep: Sweep) -> int:
         assert len(found) == len(set(found)), f"a point of trial {trial} was written twice"
         assert set(found) == told.pop(trial, set()), f"trial {trial} differs"
     assert told == {}, "trials without a run"
-    return sum(1 for record in sweep.records if record.kind in ("train", "rung"))
+    return sum(1 for record in lines if record.metrics)
