@@ -15,6 +15,8 @@ ERROR_LOG = "error.log"
 HALVED = "out-of-memory"
 """Stands there once memory ran out: the trial goes on with half as many pairs at a time."""
 EVALUATED, RESUME = "step-", "resume-"
+ASSESSED = 0
+"""The step under which a saved adapter's evaluation lies: nothing was trained."""
 
 
 def checkpoint_folder(trial: Path, step: int) -> Path:

@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dpo_ray.evaluation.logps import PairLogps
+from dpo_ray.evaluation.saturation import SATURATED
 
 UNWEIGHTED = "unweighted"
 """Stands for the loss type of a training whose pairs all count alike."""
-SATURATED = 0.05
-"""A pair of less weight than this teaches next to nothing."""
 
 
 def log_ratios(policy: PairLogps, reference: PairLogps) -> PairLogps:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpo_ray.data.trial_files import checkpoint_folder
+from dpo_ray.data.trial_files import ASSESSED, checkpoint_folder
 from dpo_ray.evaluation.answer_columns import compared_metric
 from dpo_ray.evaluation.duel import Duel, Ruling, rule
 from dpo_ray.evaluation.paired import Values
@@ -23,7 +23,6 @@ from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.mlflow_registry import registered_name
 from dpo_ray.tracking.records import ChampionCompared, PolicyRecommended
 from dpo_ray.tracking.state import SweepState, fold
-from dpo_ray.training.assessing import STEP
 from dpo_ray.training.jobs import AssessJob, Outcome, TrialJob
 
 FOLDER = "champion"
@@ -138,7 +137,7 @@ def _assessed(name: str, ended: Sequence[tuple[AssessJob, Outcome]], metric: str
         if outcome.state != "COMPLETED":
             return Assessed(None, outcome.reason)
     jobs = sorted((job for job, _ in mine), key=lambda job: job.like.stream)
-    folders = [checkpoint_folder(job.like.folder, STEP) for job in jobs]
+    folders = [checkpoint_folder(job.like.folder, ASSESSED) for job in jobs]
     return Assessed(np.stack([values_in(folder, metric) for folder in folders]))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from dpo_ray.search.study import LAST, OBJECTIVES, PROPOSAL, SEEN
+from dpo_ray.search.tune_keys import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.tracking.objective import objective_value
 from dpo_ray.training.jobs import TrialJob, after_death

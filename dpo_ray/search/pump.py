@@ -17,6 +17,8 @@ from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import TrialStarted
 
 WAIT_S = 1.0
+LOOK_S = 0.1
+"""How soon it notices that it is to stop."""
 ANSWER_S = 30.0
 
 
@@ -92,7 +94,7 @@ class EventPump:
     def _follow(self) -> None:
         asked = {self._ask(name): name for name in self._slots}
         while asked and not (self._stop.is_set() and self._drained(asked)):
-            ready, _ = ray.wait(list(asked), timeout=WAIT_S)
+            ready, _ = ray.wait(list(asked), timeout=LOOK_S)
             for answer in ready:
                 name = asked.pop(answer)
                 try:

@@ -7,7 +7,7 @@ from ray import tune
 
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.schedulers import RungScheduler
-from dpo_ray.search.study import PROPOSAL
+from dpo_ray.search.tune_keys import PROPOSAL
 from dpo_ray.tracking.journal import Journal
 from dpo_ray.tracking.records import RungDecided, RungReached
 

@@ -6,7 +6,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from dpo_ray.search.rung_book import RungBook
 from dpo_ray.search.rungs import Decision
-from dpo_ray.search.study import PROPOSAL
+from dpo_ray.search.tune_keys import PROPOSAL
 
 
 class RungScheduler(FIFOScheduler):

@@ -14,18 +14,11 @@ from dpo_ray.plan import Proposal
 from dpo_ray.search.distributions import propose, recorded
 from dpo_ray.search.past import frozen_trial, frozen_warm, is_over, objective_values
 from dpo_ray.search.samplers import kept_attributes, make_sampler
+from dpo_ray.search.tune_keys import LAST, OBJECTIVES, PROPOSAL, SEEN
 from dpo_ray.tracking.records import Params
 from dpo_ray.tracking.state import SweepState
 from dpo_ray.tracking.trial_row import TrialRow
 
-PROPOSAL = "proposal"
-"""The configuration key under which Tune carries a trial's number, origin and parameters."""
-SEEN = "seen"
-"""The key of what a job is told beside its configuration: what the journal has of it already."""
-LAST = "last"
-"""The key of the latest rung of a trial that goes on, as a result."""
-OBJECTIVES = ("objective", "second_objective")
-"""Keys of a result under which the searcher finds what is looked for."""
 LEARNS_FROM = {
     "tpe": (TrialState.COMPLETE, TrialState.PRUNED),
     "gp": (TrialState.COMPLETE,),

@@ -11,7 +11,7 @@ from dpo_ray.cluster.sight import blind_node
 from dpo_ray.cluster.verbosity import is_verbose
 from dpo_ray.ranks import Ranks
 from dpo_ray.slots.members import this_process
-from dpo_ray.training.jobs import Handed, Outcome, Texts, Verdict
+from dpo_ray.training.jobs import Handed, MailboxGone, Outcome, Texts, Verdict
 
 
 class RemoteMailbox:
@@ -57,13 +57,22 @@ class RemoteMailbox:
 
     def _tell(self, call: str, *said: Any) -> None:
         if self._told is not None:
-            ray.get(self._told)
+            _answer(self._told)
         self._told = getattr(self._slot, call).remote(*said)
 
     def _ask(self, call: str, *said: Any) -> Any:
         self._tell(call, *said)
-        answer, self._told = ray.get(self._told), None
+        answer, self._told = _answer(self._told), None
         return answer
+
+
+def _answer(told: Any) -> Any:
+    try:
+        return ray.get(told)
+    except ray.exceptions.RayTaskError:  # the slot is there, and has refused
+        raise
+    except ray.exceptions.RayError as error:
+        raise MailboxGone(str(error)) from error
 
 
 def work_for_slot(config: dict[str, Any]) -> None:

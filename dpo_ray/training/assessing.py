@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_ray.data.adapter_card import AdapterCard, read_card
+from dpo_ray.data.trial_files import ASSESSED
 from dpo_ray.data.weights import check_weights
 from dpo_ray.errors import DataError, JudgingFailed
 from dpo_ray.evaluation.evaluate import Evaluation, Loss
@@ -14,7 +15,7 @@ from dpo_ray.evaluation.rewards import UNWEIGHTED
 from dpo_ray.reference.model import autocast, scoring_head
 from dpo_ray.training.attempt import describe, keep_traceback
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import AssessJob, Mailbox, Outcome
+from dpo_ray.training.jobs import AssessJob, Mailbox, MailboxGone, Outcome
 from dpo_ray.training.keeping import keep_evaluation
 from dpo_ray.training.refusals import (
     BeyondLimits,
@@ -24,9 +25,6 @@ from dpo_ray.training.refusals import (
     refuse_non_finite_weights,
 )
 from dpo_ray.training.signs import signs_of_life
-
-STEP = 0
-"""Its tables are those of a checkpoint of step 0: nothing was trained."""
 
 
 def assess(job: AssessJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
@@ -43,6 +41,8 @@ def assess(job: AssessJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
         return Outcome("FAILED", str(error), metrics=metrics, by_limits=True)
     except (DataError, JudgingFailed) as error:
         return Outcome("FAILED", str(error))
+    except MailboxGone:
+        raise
     except Exception as error:
         if desk.ranks.world > 1:
             raise  # the other ranks may be in a collective: only a new group is safe
@@ -50,7 +50,7 @@ def assess(job: AssessJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
         desk.forget_model()
         return Outcome("FAILED", describe(error))
     seconds = time.time() - began
-    return Outcome("COMPLETED", "was evaluated", STEP, seconds, metrics=found.metrics)
+    return Outcome("COMPLETED", "was evaluated", ASSESSED, seconds, metrics=found.metrics)
 
 
 def _evaluate(job: AssessJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Evaluation:
@@ -63,7 +63,7 @@ def _evaluate(job: AssessJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Eval
             mailbox.poll(job_id)
 
     with _put_on(base, job.adapter) as policy:
-        refuse_non_finite_weights(policy, STEP)
+        refuse_non_finite_weights(policy, ASSESSED)
         with (
             autocast(like.model.dtype, desk.device),
             signs_of_life(base, tell),
@@ -71,9 +71,9 @@ def _evaluate(job: AssessJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Eval
         ):
             found = evaluator(policy, lambda: _without(policy), loss)
     if desk.ranks.first:
-        keep_evaluation(like, STEP, found, lambda *_: None)
-    refuse_non_finite(found.metrics, STEP)
-    refuse_broken_text(found.metrics, evaluator.baseline.signs, like.evaluation.limits, STEP)
+        keep_evaluation(like, ASSESSED, found, lambda *_: None)
+    refuse_non_finite(found.metrics, ASSESSED)
+    refuse_broken_text(found.metrics, evaluator.baseline.signs, like.evaluation.limits, ASSESSED)
     return found
 
 

@@ -22,6 +22,7 @@ from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
 from dpo_ray.training.jobs import (
     Fatal,
     Mailbox,
+    MailboxGone,
     Outcome,
     RankEnd,
     State,
@@ -54,6 +55,9 @@ def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
     It goes on from the last checkpoint of its own in its folder. A trial that breaks (non-finite
     numbers, a configuration the model refuses) is an outcome, not an exception: the worker is as
     good as new afterwards. None: memory ran out on this rank, and the others may wait for it.
+
+    Raises:
+        MailboxGone: nobody is left to tell; the trial's last checkpoint stays.
     """
     began = time.time()
     callback = _callback(job, job_id, desk, mailbox)
@@ -84,6 +88,8 @@ def attempt(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome
         if error.__cause__ is not None:
             keep_traceback(job.folder, error)
         return _failure(job, error, callback.step, began)
+    except MailboxGone:
+        raise
     except Exception as error:
         if ran_out(error):
             return None

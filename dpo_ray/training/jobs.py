@@ -220,11 +220,16 @@ class Outcome:
     """The traceback of a preparation or an SFT that broke; a trial's lies in its folder."""
 
 
+class MailboxGone(Exception):
+    """Nobody is there to be told: the slot has died, perhaps with its sweep. That is no end of a
+    job, which leaves all as it is for another worker to go on from."""
+
+
 class Mailbox(Protocol):
     """A worker group's only contact with the outside, used by rank 0 alone.
 
     Calls may block; `report` does until the rung is decided. An in-process mailbox runs a
-    trial without Ray, the slot's mailbox under it.
+    trial without Ray, the slot's mailbox under it. Each may raise MailboxGone.
     """
 
     def next_job(self, last: int) -> Handed:

@@ -18,7 +18,7 @@ from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer
 from dpo_ray.training.attempt import describe, full_traceback
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import Fatal, Mailbox, Outcome, SftJob
+from dpo_ray.training.jobs import Fatal, Mailbox, MailboxGone, Outcome, SftJob
 from dpo_ray.training.refusals import NonFinite
 from dpo_ray.training.sft_callback import SftCallback
 from dpo_ray.training.sft_entry import MODEL, SftHistory, save_model, write_history
@@ -52,6 +52,8 @@ def run_sft(job: SftJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outcome:
     except (NonFinite, DpoRayError) as error:
         fatal: Fatal | None = "data" if isinstance(error, DataError) else None
         return Outcome("FAILED", str(error), callback.step, _since(began), fatal=fatal)
+    except MailboxGone:
+        raise
     except Exception as error:
         if desk.ranks.world > 1:
             raise  # the other ranks may be in a collective: only a new group is safe

@@ -23,6 +23,7 @@ FULL_S, WITHIN_S = 90.0, 240.0
 DISK_MB = 200
 SETTINGS = (
     "training.max_steps=80",
+    "training.batch_size=4",
     "training.checkpoint_steps=5",
     "training.learning_rate=5.0e-4",
     "search.trials=5",

@@ -20,6 +20,9 @@ SETTINGS = (
     "evaluation.at=[0.25, 0.5, 1.0]",
     "confirm={top: 1, seeds: 2, prompts: 16}",
 )
+SHORT_STEPS = "training.batch_size=4"
+LONG = ("training.max_steps=100", "confirm=null")
+"""What is still at work when the last blow comes, on a machine several times as fast as well."""
 GOES_ON_S, WHOLE_S = 180.0, 240.0
 GRACE_S = 60.0
 REFUSED_S = 30.0
@@ -94,7 +97,7 @@ def is_whole(sweep, state, lives):
 
 @pytest.mark.injects("kill -9 of the driver at its first steps, and while it confirms")
 def test_fault_01_the_driver_is_killed(alone, place, recovered):
-    sweep = Sweep(place, "killed", SETTINGS)
+    sweep = Sweep(place, "killed", (*SETTINGS, SHORT_STEPS))
     kept, blow = killed_at(sweep, [(has_steps, 0), (is_confirming, 0)])
     ended = sweep.run()
     state = hold(sweep, ended, code=0, within_s=GOES_ON_S, kept=kept)
@@ -108,9 +111,7 @@ def test_fault_01_the_driver_is_killed(alone, place, recovered):
 @pytest.mark.long
 @pytest.mark.injects("kill -9 with two trials done and one at work, 0, 3, 7 and 12 s later")
 def test_fault_01_the_driver_is_killed_at_any_time(alone, place, recovered):
-    # More than can be through within the seconds that pass before the last blow.
-    longer = ("training.max_steps=120", "search.trials=16", "confirm=null")
-    sweep = Sweep(place, "killed-late", (*SETTINGS, *longer))
+    sweep = Sweep(place, "killed-late", (*SETTINGS, *LONG, "search.trials=12"))
     kept, blow = killed_at(sweep, [(two_done_one_at_work, later) for later in (0, 3, 7, 12)])
     assert len(kept) >= 2
     state = hold(sweep, sweep.run(), code=0, within_s=WHOLE_S, kept=kept)
@@ -121,8 +122,7 @@ def test_fault_01_the_driver_is_killed_at_any_time(alone, place, recovered):
 @pytest.fixture(scope="module")
 def told_to_end(alone, place):
     """A sweep told to end by SIGTERM and by SIGINT with two trials at work, and begun thrice."""
-    longer = ("training.max_steps=120", "search.trials=8", "confirm=null")
-    sweep = Sweep(place, "told", (*SETTINGS, *longer))
+    sweep = Sweep(place, "told", (*SETTINGS, *LONG, "search.trials=6"))
     second, seconds = None, []
     for number in (signal.SIGTERM, signal.SIGINT):
         kept = ends(sweep.state)
@@ -169,7 +169,7 @@ def test_fault_26_the_budget_is_spent(alone, place):
     """Of hours; GPU-hours need GPUs: a worker that is lent an invented one trains on cuda:0."""
     grace_s = 60 * GRACE_MINUTES
     limits = (f"budget.hours={BUDGET_S / 3600}", f"budget.grace_minutes={GRACE_MINUTES}")
-    settings = (*SETTINGS, "training.max_steps=120", "search.trials=400", "confirm=null", *limits)
+    settings = (*SETTINGS, *LONG, "search.trials=400", *limits)
     sweep = Sweep(place, "spent", settings)
     within_s = BUDGET_S + grace_s + CLOSING_S
     state = hold(sweep, sweep.run(), code=5, within_s=within_s)

@@ -32,6 +32,7 @@ def growing(cluster, place):
         "growing",
         (
             f"training.max_steps={SAVES}",
+            "training.batch_size=4",
             "training.checkpoint_steps=1",
             f"search.trials={TRIALS}",
             "search.scheduler={type: asha, grace_trials: 1}",
@@ -126,8 +127,8 @@ def test_fault_13_more_than_a_cluster_has(cluster, place):
 @pytest.mark.injects("kill -9 of a driver that has joined a cluster")
 def test_fault_01_the_driver_is_killed_on_a_cluster_that_stays(cluster, place):
     gentle = ("training.learning_rate=5.0e-4", "training.checkpoint_steps=5")
-    settings = ("training.max_steps=120", "search.trials=4", *gentle)
-    sweep = Sweep(place, "left", settings, cluster=cluster)
+    shape = ("training.max_steps=120", "training.batch_size=4", "search.trials=4")
+    sweep = Sweep(place, "left", (*shape, *gentle), cluster=cluster)
     with sweep.begin() as life:
         life.until(lambda state: any(row.step > 10 for row in state.trials.values()), "at work")
         life.kill()

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from dpo_ray.search.proxy import ProxyTrial, objective_results
-from dpo_ray.search.study import PROPOSAL, SEEN
+from dpo_ray.search.tune_keys import PROPOSAL, SEEN
 from dpo_ray.slots.events import Turn
 from dpo_ray.slots.leases import Leases
 from dpo_ray.training.jobs import Outcome

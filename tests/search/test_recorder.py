@@ -7,7 +7,7 @@ import pytest
 from ray.tune.experiment import Trial
 
 from dpo_ray.search.recorder import FORSAKEN, Recorder
-from dpo_ray.search.study import PROPOSAL
+from dpo_ray.search.tune_keys import PROPOSAL
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.records import SweepPlanned, TrialStarted
 

@@ -7,7 +7,7 @@ import pytest
 from dpo_ray.config.sweep import SweepConfig
 from dpo_ray.search.rung_book import rung_book
 from dpo_ray.search.schedulers import RungScheduler
-from dpo_ray.search.study import PROPOSAL
+from dpo_ray.search.tune_keys import PROPOSAL
 from dpo_ray.tracking.state import SweepState
 
 

@@ -9,7 +9,8 @@ from ray.tune.search import Searcher
 from dpo_ray.config.search import SearchConfig
 from dpo_ray.config.space import SearchSpace
 from dpo_ray.plan import Proposal
-from dpo_ray.search.study import LAST, PROPOSAL, SEEN, StudySearch
+from dpo_ray.search.study import StudySearch
+from dpo_ray.search.tune_keys import LAST, PROPOSAL, SEEN
 from dpo_ray.tracking.records import (
     RungDecided,
     RungReached,

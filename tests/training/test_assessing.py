@@ -7,8 +7,8 @@ import torch
 from pyarrow import parquet
 
 from dpo_ray.data.adapter_card import CARD
-from dpo_ray.data.trial_files import COMPLETIONS, checkpoint_folder
-from dpo_ray.training.assessing import STEP, assess
+from dpo_ray.data.trial_files import ASSESSED, COMPLETIONS, checkpoint_folder
+from dpo_ray.training.assessing import assess
 from dpo_ray.training.jobs import AssessJob
 from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
@@ -36,7 +36,7 @@ def test_a_saved_adapter_scores_what_it_scored_when_it_was_trained(trained, desk
 def test_its_answers_lie_where_a_trials_do(trained, desk, tmp_path):
     job, outcome, _ = trained
     assess(assess_job(job, tmp_path, outcome.adapter), 2, desk, InProcessMailbox())
-    ours = parquet.read_table(checkpoint_folder(tmp_path, STEP) / COMPLETIONS)
+    ours = parquet.read_table(checkpoint_folder(tmp_path, ASSESSED) / COMPLETIONS)
     theirs = parquet.read_table(checkpoint_folder(job.folder, outcome.step) / COMPLETIONS)
     assert ours.equals(theirs)
 
@@ -45,7 +45,7 @@ def test_another_stream_draws_other_answers(trained, desk, tmp_path):
     job, outcome, _ = trained
     other = replace(assess_job(job, tmp_path, outcome.adapter).like, stream=1)
     assess(AssessJob(other, Path(outcome.adapter)), 2, desk, InProcessMailbox())
-    ours = parquet.read_table(checkpoint_folder(tmp_path, STEP) / COMPLETIONS)
+    ours = parquet.read_table(checkpoint_folder(tmp_path, ASSESSED) / COMPLETIONS)
     theirs = parquet.read_table(checkpoint_folder(job.folder, outcome.step) / COMPLETIONS)
     assert not ours.equals(theirs)
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dpo_ray.data.trial_files import resume_folder, resume_folders
+from dpo_ray.data.trial_files import ERROR_LOG, resume_folder, resume_folders
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.attempt import attempt
 from dpo_ray.training.checkpoints import MANIFEST, find_resumable
 from dpo_ray.training.desk import Desk
+from dpo_ray.training.jobs import MailboxGone
 from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
 
@@ -118,6 +119,22 @@ def test_a_killed_trial_repeats_the_steps_since_its_checkpoint_to_the_bit(
     assert rest.logs == whole.logs[1:]
     assert rest.rungs == whole.rungs
     assert same_weights(outcome, end)
+
+
+def test_a_trial_that_nobody_hears_any_more_leaves_its_checkpoint(make_job, desk, tmp_path):
+    """A worker may outlive its slot by a few steps: that is no failure of the trial."""
+
+    class Unheard(InProcessMailbox):
+        def log(self, job_id, step, metrics, system=None):
+            if step == 6:
+                raise MailboxGone("the actor died")
+
+    job, rest = make_job(tmp_path, *OFTEN), InProcessMailbox()
+    with pytest.raises(MailboxGone):
+        run_trial(job, 1, desk, Unheard())
+    assert not (tmp_path / ERROR_LOG).exists()
+    run_trial(replace(job, resume=True), 2, desk, rest)
+    assert rest.began_at == 3
 
 
 def test_a_line_that_was_lost_on_its_way_out_is_told_again(make_job, desk, tmp_path):

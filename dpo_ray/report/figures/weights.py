@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from dpo_ray.evaluation.rewards import SATURATED
+from dpo_ray.evaluation.saturation import SATURATED
 from dpo_ray.report.figures import drawing
 from dpo_ray.report.figures.examples import Checkpoint
 from dpo_ray.tracking.trial_row import TrialRow
