@@ -25,7 +25,7 @@ from tests.faults.mirrored import mlflow_is_the_journal
 from tests.faults.storm import Chaos, Server
 from tests.tracking.server import free_port
 
-STEPS = 240
+STEPS = 320
 """With them 40 trials outlast 20 minutes on two cores."""
 END_S = 900.0
 """What is left to do after the last blow."""
