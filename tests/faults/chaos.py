@@ -96,7 +96,7 @@ def _settings(trials: int, slots: int, steps: int, port: int) -> tuple[str, ...]
         "search.scheduler.type=none",
         f"training.max_steps={steps}",
         "training.checkpoint_steps=10",
-        "training.learning_rate=2.0e-4",  # gentle: few fail by a limit
+        "training.learning_rate=2.0e-4",  # gentle: most pass every limit
         "evaluation.at=[0.25, 0.5, 1.0]",
         "budget.retries=20",
         "budget.failures=20",
