@@ -7,7 +7,8 @@ from dpo_ray.search.inputs import check_inputs, preparation
 from dpo_ray.search.preparation import Screen, prepare, trial_template
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.in_process import InProcess
-from dpo_ray.training.jobs import Handed, Outcome, Texts, TrialJob, Verdict
+from dpo_ray.training.jobs import Outcome, Texts, TrialJob, Verdict
+from dpo_ray.training.mailbox import Handed
 
 
 class GoesOn:

@@ -25,7 +25,8 @@ from dpo_ray.slots.events import (
     Wrote,
 )
 from dpo_ray.slots.overdue import Vitals
-from dpo_ray.training.jobs import Handed, Job, Outcome, SftJob, Texts, TrialJob, Verdict
+from dpo_ray.training.jobs import Job, Outcome, SftJob, Texts, TrialJob, Verdict
+from dpo_ray.training.mailbox import Handed
 
 IDLE_S = 20.0
 RETRIES = 1

@@ -11,11 +11,12 @@ from dpo_ray.cluster.sight import blind_node
 from dpo_ray.cluster.verbosity import is_verbose
 from dpo_ray.ranks import Ranks
 from dpo_ray.slots.members import this_process
-from dpo_ray.training.jobs import Handed, MailboxGone, Outcome, Texts, Verdict
+from dpo_ray.training.jobs import Outcome, Texts, Verdict
+from dpo_ray.training.mailbox import Handed, MailboxGone
 
 
 class RemoteMailbox:
-    """The slot's mailbox as a worker sees it; see `training.jobs.Mailbox` for each call.
+    """The slot's mailbox as a worker sees it; see `training.mailbox.Mailbox` for each call.
 
     Ray runs the calls of an asynchronous actor in any order, and a line that came after a later
     one, or after the job's end, would be lost. So each call first sees the one before it done:

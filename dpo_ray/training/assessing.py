@@ -15,8 +15,9 @@ from dpo_ray.evaluation.rewards import UNWEIGHTED
 from dpo_ray.reference.model import autocast, scoring_head
 from dpo_ray.training.attempt import describe, keep_traceback
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import AssessJob, Mailbox, MailboxGone, Outcome
+from dpo_ray.training.jobs import AssessJob, Outcome
 from dpo_ray.training.keeping import keep_evaluation
+from dpo_ray.training.mailbox import Mailbox, MailboxGone
 from dpo_ray.training.refusals import (
     BeyondLimits,
     NonFinite,

@@ -9,8 +9,9 @@ from dpo_ray.reference.model import autocast
 from dpo_ray.training.callback import TrialCallback
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer
-from dpo_ray.training.jobs import Mailbox, TrialJob
+from dpo_ray.training.jobs import TrialJob
 from dpo_ray.training.keeping import Wrote, card_of, keep_evaluation
+from dpo_ray.training.mailbox import Mailbox
 from dpo_ray.training.policy import as_reference, save_checkpoint
 from dpo_ray.training.refusals import (
     refuse_broken_text,

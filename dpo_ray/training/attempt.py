@@ -19,18 +19,9 @@ from dpo_ray.training.callback import TimedOut, TrialCallback, WentNoFurther
 from dpo_ray.training.checkpoints import NotSaved, find_resumable, save_resumable
 from dpo_ray.training.desk import Desk
 from dpo_ray.training.dpo import PreparedDPOTrainer, build_trainer
-from dpo_ray.training.jobs import (
-    Fatal,
-    Mailbox,
-    MailboxGone,
-    Outcome,
-    RankEnd,
-    State,
-    TrialJob,
-    Verdict,
-    overran,
-)
+from dpo_ray.training.jobs import Fatal, Outcome, RankEnd, State, TrialJob, Verdict, overran
 from dpo_ray.training.keeping import card_of, show_completions
+from dpo_ray.training.mailbox import Mailbox, MailboxGone
 from dpo_ray.training.memory import ran_out
 from dpo_ray.training.meters import read_meters
 from dpo_ray.training.policy import save_policy, take_off

@@ -8,7 +8,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from dpo_ray.ranks import Ranks
-from dpo_ray.training.jobs import Mailbox, Verdict
+from dpo_ray.training.jobs import Verdict
+from dpo_ray.training.mailbox import Mailbox
 from dpo_ray.training.refusals import Metrics, refuse_non_finite
 from dpo_ray.training.rungs import evaluated_steps
 

@@ -6,17 +6,8 @@ from dataclasses import replace
 from dpo_ray.data.node_copy import on_this_node
 from dpo_ray.training.assessing import assess
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import (
-    AssessJob,
-    Handed,
-    Job,
-    JoinJob,
-    Mailbox,
-    Outcome,
-    SftJob,
-    ShardJob,
-    TrialJob,
-)
+from dpo_ray.training.jobs import AssessJob, Job, JoinJob, Outcome, SftJob, ShardJob, TrialJob
+from dpo_ray.training.mailbox import Handed, Mailbox
 from dpo_ray.training.prepare import run_preparation
 from dpo_ray.training.sft import run_sft
 from dpo_ray.training.trial import run_trial

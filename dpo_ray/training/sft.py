@@ -18,7 +18,8 @@ from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer
 from dpo_ray.training.attempt import describe, full_traceback
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import Fatal, Mailbox, MailboxGone, Outcome, SftJob
+from dpo_ray.training.jobs import Fatal, Outcome, SftJob
+from dpo_ray.training.mailbox import Mailbox, MailboxGone
 from dpo_ray.training.refusals import NonFinite
 from dpo_ray.training.sft_callback import SftCallback
 from dpo_ray.training.sft_entry import MODEL, SftHistory, save_model, write_history

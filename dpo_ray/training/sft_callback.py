@@ -8,7 +8,8 @@ from transformers import TrainerCallback
 
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.callback import POLL_EVERY_STEPS
-from dpo_ray.training.jobs import Mailbox, Texts, Verdict
+from dpo_ray.training.jobs import Texts, Verdict
+from dpo_ray.training.mailbox import Mailbox
 from dpo_ray.training.refusals import Metrics, refuse_non_finite
 
 

@@ -9,7 +9,8 @@ from dpo_ray.data.trial_files import clear_trial, drop_resume
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.attempt import attempt
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import Mailbox, Outcome, TrialJob
+from dpo_ray.training.jobs import Outcome, TrialJob
+from dpo_ray.training.mailbox import Mailbox
 from dpo_ray.training.memory import halved, is_marked, mark, micro_batch, out_of_memory
 
 

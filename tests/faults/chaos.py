@@ -19,7 +19,7 @@ from rich.table import Table
 from dpo_ray.search.recorder import FORSAKEN
 from dpo_ray.tracking.state import SweepState
 from tests.faults.blows import RARE, plan_blows
-from tests.faults.invariants import hold
+from tests.faults.invariants import hold, nothing_was_learned_in_vain
 from tests.faults.life import Sweep
 from tests.faults.mirrored import mlflow_is_the_journal
 from tests.faults.storm import Chaos, Server
@@ -59,6 +59,7 @@ def chaos(
         ended = run.go()
     screen.print(_table(run))
     state = hold(sweep, ended, code=0, within_s=deadline, kept=run.kept)
+    nothing_was_learned_in_vain(sweep)
     lines = mlflow_is_the_journal(sweep)
     assert sorted(state.trials) == list(range(trials))
     statuses = _statuses(state, run.struck["stand-in"])

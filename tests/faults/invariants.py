@@ -35,6 +35,19 @@ def hold(
     return state
 
 
+def nothing_was_learned_in_vain(sweep: Sweep) -> None:
+    """See that each trial went on from its last checkpoint: no further back than the steps between
+    two. Not of trials that begin again with smaller batches."""
+    every, told = sweep.plan.sweep.training.checkpoint_steps, Counter[int]()
+    assert every is not None
+    for record in sweep.records:
+        if record.kind == "train":
+            told[record.trial] = record.step
+        elif record.kind == "trial_resumed":
+            back = told[record.trial] - record.step
+            assert back <= every, f"trial {record.trial} went back by {back} steps"
+
+
 def _ended_in_time(ended: Ended, within_s: float) -> None:
     assert ended.seconds <= within_s, f"it took {ended.seconds:.1f} s, not {within_s:.0f}"
 

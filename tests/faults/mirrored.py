@@ -53,7 +53,7 @@ def no_run_is_left(sweep: Sweep, state: SweepState) -> None:
 
 
 def mlflow_is_the_journal(sweep: Sweep) -> int:
-    """Compare every point of every trial in MLflow with the journal; return how many there are."""
+    """Compare MLflow with the journal, point for point; return how many lines tell any."""
     told: dict[int, set[Point]] = {}
     lines = [each for each in sweep.records if each.kind in ("train", "rung", "trial_ended")]
     for record in lines:  # a trial's end has metrics where a limit of the evaluation failed it

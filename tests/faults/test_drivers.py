@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.faults.invariants import hold
+from tests.faults.invariants import hold, nothing_was_learned_in_vain
 from tests.faults.leftovers import nobody_is_left
 from tests.faults.life import Sweep, ends
 from tests.faults.mirrored import runs_of
@@ -88,6 +88,7 @@ def is_whole(sweep, state, lives):
     assert sorted(state.trials) == list(range(state.trials_asked))
     assert {row.status for row in state.trials.values()} <= {"COMPLETED", "STOPPED"}
     assert any(r.kind == "trial_resumed" and r.step > 0 for r in records)
+    nothing_was_learned_in_vain(sweep)
     rows = {**state.trials, **state.confirmations}
     for run in runs_of(sweep)[1]:
         row = rows[int(run.data.tags["dpo_ray.trial"])]

@@ -11,7 +11,7 @@ from ray.util import placement_group_table
 from dpo_ray.data.trial_files import ADAPTER, RESUME
 from dpo_ray.slots.pool import SlotPool
 from dpo_ray.slots.slot import SlotShape
-from tests.faults.invariants import hold
+from tests.faults.invariants import hold, nothing_was_learned_in_vain
 from tests.faults.judges import NOTES, STOPPED
 from tests.faults.leftovers import nobody_is_left
 from tests.faults.life import Sweep, ends
@@ -136,6 +136,7 @@ def test_fault_01_the_driver_is_killed_on_a_cluster_that_stays(cluster, place):
     nobody_is_left(sweep)
     hold(sweep, sweep.run(), code=0, within_s=WITHIN_S, kept=kept)
     assert any(r.kind == "trial_resumed" and r.step > 0 for r in sweep.records)
+    nothing_was_learned_in_vain(sweep)
 
 
 @pytest.mark.injects("kill -9 of a slot's process")

@@ -8,7 +8,8 @@ import ray
 
 from dpo_ray.slots.mailbox import SlotMailbox
 from dpo_ray.slots.worker import RemoteMailbox
-from dpo_ray.training.jobs import MailboxGone, Outcome
+from dpo_ray.training.jobs import Outcome
+from dpo_ray.training.mailbox import MailboxGone
 from tests.slots.test_mailbox import JOB
 
 STEPS = 60

@@ -17,7 +17,7 @@ from dpo_ray.ranks import Ranks
 from dpo_ray.training.attempt import attempt
 from dpo_ray.training.checkpoints import MANIFEST, find_resumable
 from dpo_ray.training.desk import Desk
-from dpo_ray.training.jobs import MailboxGone
+from dpo_ray.training.mailbox import MailboxGone
 from dpo_ray.training.trial import run_trial
 from tests.training.conftest import InProcessMailbox
 
