@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tenacity
+
 from dpo_ray.cluster.addresses import refuse_silence
 from dpo_ray.cluster.session import quiet
 from dpo_ray.cluster.token import no_entry, show_token
@@ -14,6 +16,8 @@ from dpo_ray.errors import ClusterUnreachable
 from dpo_ray.nodes import Available, NodeRoom, available
 
 ANSWER_S = 30.0
+NODES_S, LOOK_S = 10.0, 0.5
+"""A head that has just started answers for a while before its own node is among its nodes."""
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 TALKATIVE = (
     "ray.dashboard.modules.dashboard_sdk",
@@ -120,12 +124,21 @@ class JobsApi:
         return self._client.tail_job_logs(submission_id)  # type: ignore[no-any-return]
 
     def available(self) -> Available:
-        """Return what the cluster has, node by node."""
+        """Return what the cluster has, node by node; wait a while for the first node."""
+        empty = tenacity.retry_if_result(lambda rooms: not rooms)
+        waiting = tenacity.Retrying(
+            retry=empty,
+            stop=tenacity.stop_after_delay(NODES_S),
+            wait=tenacity.wait_fixed(LOOK_S),
+            retry_error_callback=lambda _: [],
+        )
+        return available(waiting(self._rooms), f"the Ray cluster at {self.address}")
+
+    def _rooms(self) -> list[NodeRoom]:
         from ray.util.state import list_nodes
 
         nodes = self._ask(lambda: list_nodes(address=self.address, timeout=int(ANSWER_S)))
-        rooms = [NodeRoom(each.node_name, each.resources_total) for each in nodes if _lives(each)]
-        return available(rooms, f"the Ray cluster at {self.address}")
+        return [NodeRoom(each.node_name, each.resources_total) for each in nodes if _lives(each)]
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         import ray

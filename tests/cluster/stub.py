@@ -21,13 +21,15 @@ NODE = {
 class JobsStub:
     """Serves on a free port for a block's length.
 
-    `silent` makes it stop answering, `forgets` lose its jobs; `submitted` has what came in.
+    `silent` makes it stop answering, `forgets` lose its jobs; `early` is how often it is asked for
+    its nodes before it has any; `submitted` has what came in.
     """
 
     def __init__(self, host: str = "127.0.0.1", token: str | None = None, cpus: float = 8) -> None:
         self.token, self.cpus = token, cpus
         self.submitted: list[dict[str, Any]] = []
         self.silent = self.forgets = False
+        self.early = 0
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,7 +87,9 @@ class JobsStub:
         return {"type": "SUBMISSION", "status": "RUNNING", **known}
 
     def _nodes(self) -> dict[str, Any]:
-        node = {**NODE, "resources_total": {"CPU": self.cpus}}
-        listed = {"result": [node], "total": 1, "num_after_truncation": 1, "num_filtered": 1}
-        whole = {**listed, "partial_failure_warning": "", "warnings": None}
+        self.early -= 1
+        nodes = [] if self.early >= 0 else [{**NODE, "resources_total": {"CPU": self.cpus}}]
+        count = len(nodes)
+        listed = {"result": nodes, "total": count, "num_after_truncation": count}
+        whole = {**listed, "num_filtered": count, "partial_failure_warning": "", "warnings": None}
         return {"result": True, "msg": "", "data": {"result": whole}}

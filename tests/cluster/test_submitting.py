@@ -159,6 +159,15 @@ def test_what_is_asked_for_in_vain_is_refused_before_it_is_sent(tmp_path):
     assert stub.submitted == []
 
 
+def test_a_head_that_has_no_nodes_yet_is_asked_again(tmp_path):
+    """It answers before its own node is listed: for a moment it has nothing at all."""
+    with JobsStub(cpus=1) as stub:
+        stub.early = 3
+        done = run(stub, tmp_path)
+    assert done.returncode == 2
+    assert f"the Ray cluster at {stub.address} has 1;" in done.stderr
+
+
 def test_a_missing_token_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with JobsStub(token="secret") as stub:

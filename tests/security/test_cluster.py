@@ -88,15 +88,15 @@ def test_s1_a_real_open_cluster_is_refused_before_anything_is_sent(open_head, tm
     assert "--allow-insecure-cluster" in done.stderr
     assert requests.get(f"{open_head}/api/jobs/", timeout=10).json() == []
     assert not (tmp_path / "store").exists()
-    small = ("search.concurrent=1", "resources.cpus_per_worker=0.5", "resources.gpus_per_worker=0")
-    settings = [part for each in small for part in ("--set", each)]
+    two = ("search.concurrent=2", "resources.cpus_per_worker=1", "resources.gpus_per_worker=0")
+    settings = [part for each in two for part in ("--set", each)]
     accepted = subprocess.run(
         [*command, *settings, "--dry-run", "--allow-insecure-cluster"],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    # It was let in: what it asks for is held against the head, which lends no CPU.
+    # It was let in: what it asks for is held against the head, which has one CPU.
     assert (accepted.returncode, "open to everybody" in accepted.stderr) == (2, False)
-    assert f"the Ray cluster at {open_head} has 0" in accepted.stderr
+    assert f"the Ray cluster at {open_head} has 1;" in accepted.stderr
 
 
 def test_s1_a_cluster_that_asks_for_its_token_is_not_called_open():
