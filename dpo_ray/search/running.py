@@ -19,12 +19,11 @@ from dpo_ray.search.meter import Meter
 from dpo_ray.search.past import over
 from dpo_ray.search.preparation import Screen, trial_template
 from dpo_ray.search.progress import Progress
-from dpo_ray.search.pruning import remove, superfluous
 from dpo_ray.search.pump import EventPump
 from dpo_ray.search.room import RoomWatch
 from dpo_ray.search.rung_book import rung_book
+from dpo_ray.search.trial_ends import TrialEnds, tidy_up
 from dpo_ray.search.warm_start import learn_once
-from dpo_ray.slots.events import Ended
 from dpo_ray.slots.pool import GOING_HOME_S, SlotPool
 from dpo_ray.slots.slot import SlotShape
 from dpo_ray.tracking.earlier import refuse_other_content
@@ -109,6 +108,7 @@ def prepare_and_search(
                             meet_champion(plan, template, pool, journal, told)
             finally:
                 _end_what_is_open(journal)
+                tidy_up(fold(read_journal(journal.path)))
                 if tower is not None:
                     tower.close()
     end = fold(read_journal(journal.path))
@@ -129,20 +129,6 @@ def _announced(plan: Plan, past: SweepState) -> str:
     left = plan.trials - over(past)
     at_once = min(_slots(plan), left)
     return f"Searching: {left} trial{'s' * (left != 1)}, {at_once} at once"
-
-
-class _Ends:
-    """What is done when a trial ends: it is counted, and what it need not keep is removed."""
-
-    def __init__(self, progress: Progress, journal: Journal) -> None:
-        self._progress = progress
-        self._state = fold(read_journal(journal.path))
-        journal.subscribe(self._state.apply)
-
-    def __call__(self, event: Ended) -> None:
-        self._progress.note(event)
-        for folder in superfluous(self._state, self._state.row(event.trial)):
-            remove(folder)
 
 
 def _both(check: Callable[[], None], meter: Meter, stage: str) -> Callable[[], None]:
@@ -181,7 +167,7 @@ def _room_watch(plan: Plan, screen: Screen) -> RoomWatch | None:
 
 
 def _pump(pool: SlotPool, journal: Journal, progress: Progress) -> EventPump:
-    ends = _Ends(progress, journal)
+    ends = TrialEnds(progress.note, journal)
     watch = progress.room or (lambda *_: None)
     return EventPump(pool.slots, journal, ends, watch, pool.replace, progress.give_up)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from dpo_ray.data.trial_files import drop_resume
 from dpo_ray.slots.events import (
     Cold,
     Ended,
@@ -281,18 +280,13 @@ class SlotMailbox:
         return self._verdict if self._hears(job_id) else "cancel"
 
     async def finish(self, job_id: int, outcome: Outcome, again: Job | None = None) -> None:
-        """Close the current job; what only an interrupted trial needs goes with it.
-
-        `again`: what another slot is to go on with.
-        """
+        """Close the current job. `again`: what another slot is to go on with."""
         if job_id != self._job_id or self._idle:
             return
         # A job that broke before its first step has a beginning all the same.
         if self._begun_by < 0:
             await self.started(job_id, 0)
         if isinstance(self._job, TrialJob):
-            if outcome.state != "KILLED":
-                drop_resume(self._job.folder)
             await self._publish(Ended(self._job.trial, outcome))
         elif isinstance(self._job, SftJob):
             await self._publish(SftEnded(outcome))

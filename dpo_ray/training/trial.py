@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from dpo_ray.data.trial_files import clear_trial, drop_resume
+from dpo_ray.data.trial_files import clear_trial
 from dpo_ray.ranks import Ranks
 from dpo_ray.training.attempt import attempt
 from dpo_ray.training.desk import Desk
@@ -22,7 +22,8 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
     """Run `job` on every rank of the desk's group and say how it ended. Collective.
 
     Where memory runs out it is run from its beginning with half as many pairs at a time. Alone a
-    worker does that at once; several come here again, as another group that finds the mark.
+    worker does that at once; several come here again, as another group that finds the mark. The
+    last checkpoint stays: until the journal has the end, somebody may have to come to it again.
 
     Raises:
         OutOfMemory: as an order for a new group.
@@ -31,8 +32,6 @@ def run_trial(job: TrialJob, job_id: int, desk: Desk, mailbox: Mailbox) -> Outco
     if ranks.first and not job.resume:
         clear_trial(job.folder)
     outcome = _within_memory(job, job_id, desk, mailbox)
-    if ranks.first and outcome.state != "KILLED":
-        drop_resume(job.folder)
     return replace(outcome, seconds=time.time() - began)
 
 

@@ -1,7 +1,10 @@
 """What holds of a sweep after every fault, checked by one function."""
 
 from collections import Counter
+from pathlib import Path
 
+from dpo_ray.data.trial_files import resume_folders
+from dpo_ray.search.past import is_over
 from dpo_ray.search.study import StudySearch
 from dpo_ray.search.warm_start import first_in_turn
 from dpo_ray.tracking.state import SweepState
@@ -30,6 +33,7 @@ def hold(
     _no_trial_is_left(sweep, state)  # i4
     _each_trial_ran_once(sweep, state, kept or {})  # i5
     _no_rung_is_missing(sweep, state)  # i5
+    _no_checkpoint_is_left(state)  # fault 6
     nobody_is_left(sweep)  # i6
     no_secret_is_out(sweep)  # i7
     return state
@@ -95,6 +99,13 @@ def _each_trial_ran_once(
             # A driver may die between a rung's verdict and that step's last line.
             settled = row.status == "STOPPED" and not row.timings and expected[:-1]
             assert sorted(steps) in (expected, settled), f"a step of {row.name} is missing"
+
+
+def _no_checkpoint_is_left(state: SweepState) -> None:
+    """See that a trial that is over keeps nothing to go on from."""
+    for row in [*state.trials.values(), *state.confirmations.values()]:
+        if is_over(row):
+            assert resume_folders(Path(row.folder)) == [], row.name
 
 
 def _no_rung_is_missing(sweep: Sweep, state: SweepState) -> None:

@@ -175,15 +175,3 @@ def test_a_restarted_group_goes_on_with_its_job_and_hears_the_verdict_it_died_wa
         return first.job.resume, second.job.resume, await again
 
     assert run(conversation) == (False, True, "stop")
-
-
-@pytest.mark.parametrize(("state", "stays"), [("KILLED", True), ("FAILED", False)])
-def test_only_an_interrupted_trial_keeps_what_it_would_go_on_from(tmp_path, state, stays):
-    (tmp_path / "resume-00004").mkdir()
-
-    async def conversation(box, clock):
-        job_id = await box.start(replace(JOB, folder=tmp_path))
-        await box.finish(job_id, Outcome(state, "cancelled"))
-
-    run(conversation)
-    assert (tmp_path / "resume-00004").exists() == stays

@@ -13,6 +13,7 @@ from trl import DPOTrainer
 from dpo_ray.config.training import TrainingConfig
 from dpo_ray.data.adapter_card import read_card
 from dpo_ray.data.prepared import load_scored
+from dpo_ray.data.trial_files import drop_resume
 from dpo_ray.ranks import Ranks
 from dpo_ray.reference.model import load_model, load_tokenizer, scoring_head
 from dpo_ray.reference.scores import score_rows
@@ -165,6 +166,7 @@ def test_the_saved_model_is_complete_and_is_the_trained_one(full_job, desk, mail
     outcome = run_trial(job, 1, desk, mailbox)
     assert outcome.model == str(job.folder / "model")
     steps = [f"step-{step:05d}" for step, *_ in mailbox.rungs]
+    drop_resume(job.folder)  # as the driver does, once the journal has the trial's end
     assert sorted(path.name for path in job.folder.iterdir()) == ["model", *steps]
     assert read_card(job.folder / "model").step == mailbox.rungs[-1][0]
     model = AutoModelForCausalLM.from_pretrained(outcome.model)
