@@ -8,6 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 from dpo_ray.config.space import SearchSpace
+from dpo_ray.errors import CorruptJournal
 from dpo_ray.search.distributions import recorded
 from dpo_ray.search.samplers import FIRST_GENERATION
 from dpo_ray.tracking.objective import objective_value
@@ -27,6 +28,26 @@ def is_over(row: TrialRow) -> bool:
 def over(state: SweepState) -> int:
     """Count the search's trials whose ends stand."""
     return sum(is_over(row) for row in state.trials.values())
+
+
+def refuse_foreign(name: str, space: SearchSpace, past: SweepState) -> None:
+    """Refuse a journal whose trials are none of its own sweep's space: no sampler can learn there.
+
+    Raises:
+        CorruptJournal: one has been altered since it was written.
+    """
+    tried = [(row.name, row.params) for row in past.trials.values()]
+    if past.warm is not None:
+        taught = [*(each.params for each in past.warm.trials), *past.warm.configs]
+        tried += [(f"a trial of {past.warm.sweep}", params) for params in taught]
+    for trial, params in tried:
+        try:
+            recorded(space, params)
+        except ValueError as error:
+            raise CorruptJournal(
+                f"the journal of {name}: {trial}: must be a point of the sweep's search space: "
+                f"{error}"
+            ) from error
 
 
 def frozen_trial(

@@ -19,6 +19,7 @@ from dpo_ray.plan import make_plan
 from dpo_ray.search import preparation, reference_stage, running, tuner
 from dpo_ray.search.ending import Facts, fatal_error, reason_to_end, shortfall
 from dpo_ray.search.interruption import interruptible
+from dpo_ray.search.past import refuse_foreign
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.warm_start import refuse_unteachable
 from dpo_ray.stages import _say_finished
@@ -129,6 +130,34 @@ def _(place) -> object:
     before = {**state.plan.plan, "control": {"beta": 0.1}}
     changed = SimpleNamespace(plan=SimpleNamespace(plan=before), confirmation=None)
     return refuse_changes(changed, now)
+
+
+BRANCHED = """
+parameters:
+  loss_type: {type: categorical, choices: [sigmoid, robust]}
+  beta: {type: float, low: 0.1, high: 0.5}
+  label_smoothing: {type: float, low: 0.0, high: 0.3, when: {loss_type: [robust]}}
+  lora_rank: {type: categorical, choices: [2, 4, 8, 16]}
+  lora_alpha: {type: tied, to: lora_rank, times: 2}
+"""
+POINT = {"loss_type": "sigmoid", "beta": 0.2, "lora_rank": 4, "lora_alpha": 8}
+ALTERED = {
+    "has a beta that is not searched": {"beta": 3.0},
+    "has lost its loss": {"loss_type": None},
+    "has lost its beta": {"beta": None},
+    "has another loss's smoothing": {"label_smoothing": 0.1},
+    "has an alpha that is not its rank's": {"lora_alpha": 16},
+}
+for altered, change in ALTERED.items():
+
+    @ENDS.when(f"a journal in which a trial {altered}")
+    def _(place, change=change) -> object:
+        space = place.write("space.yaml", BRANCHED)
+        plan = make_plan(Path(space), ROOT / "sweeps/local.yaml", [], place.folder / "store")
+        state = fold(read_journal(sweep(place) / "journal.jsonl"))
+        params = {key: value for key, value in {**POINT, **change}.items() if value is not None}
+        state.trials = {3: replace(state.trials[3], params=params)}
+        return refuse_foreign("example", plan.space, state)
 
 
 @ENDS.when("a name whose data has changed")

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from dpo_ray.config.space import SearchSpace
 from dpo_ray.config.sweep import SweepConfig
+from dpo_ray.errors import CorruptJournal
 from dpo_ray.search.going_on import obeyed, settle, unsaid
+from dpo_ray.search.past import refuse_foreign
 from dpo_ray.search.pruning import losers, superfluous
 from dpo_ray.search.rung_book import rung_book
 from dpo_ray.tracking.journal import Journal, read_journal
@@ -18,6 +21,8 @@ from dpo_ray.tracking.records import (
     TrialEnded,
     TrialResumed,
     TrialStarted,
+    WarmStarted,
+    WarmTrial,
 )
 from dpo_ray.tracking.state import fold
 
@@ -168,3 +173,27 @@ def test_when_all_is_over_only_what_was_compared_keeps_its_checkpoints(tmp_path)
     assert losers(state) == adapters(folders[2], 15, 60)
     state.trials[2].model = str(folders[2] / "model")
     assert losers(state)[-1] == folders[2] / "model"
+
+
+SPACE = SearchSpace.model_validate(
+    {"parameters": {"beta": {"type": "float", "low": 0.1, "high": 0.5}}}
+)
+
+
+def taught(**params):
+    trial = WarmTrial(params=params, state="COMPLETED", values=[0.6])
+    return WarmStarted(sweep="older", trials=[trial], configs=[params], note="")
+
+
+def test_trials_of_the_sweeps_own_space_are_gone_on_with(tmp_path):
+    state = story(tmp_path, taught(beta=0.5), started(1, tmp_path))
+    refuse_foreign("s", SPACE, state)
+
+
+@pytest.mark.parametrize("params", [{"beta": 0.6}, {"beta": "0.2"}, {}, {"beta": 0.2, "alpha": 1}])
+def test_trials_of_another_space_are_refused(tmp_path, params):
+    """Altered by hand, say: a sampler that was taught by them would end in a traceback."""
+    own = started(1, tmp_path).model_copy(update={"params": params})
+    for state in (story(tmp_path, own), story(tmp_path, taught(**params))):
+        with pytest.raises(CorruptJournal, match="must be a point of the sweep's search space: "):
+            refuse_foreign("s", SPACE, state)
