@@ -40,6 +40,11 @@ def raising(prompts, completions, **columns):
     return _judge(completions, ALL_BREAK)
 
 
+def breaking_late(prompts, completions, **columns):
+    """Trial 1 breaks at its last rung: an end for which nobody is asked."""
+    return _judge(completions, LATE)
+
+
 def plain(prompts, completions, **columns):
     """Prefer what is short; nobody is harmed."""
     return _judge(completions, {})
@@ -82,6 +87,12 @@ def _break_when_best(scores, trainer, step, rank):
     if step > trainer.state.max_steps // 4:
         raise RuntimeError("no answer was good enough")
     return [BEST for _ in scores]
+
+
+def _break_at_the_end(scores, trainer, step, rank):
+    if step == trainer.state.max_steps:
+        raise RuntimeError("the last answers were too much")
+    return scores
 
 
 def _exhaust(scores, trainer, step, rank):
@@ -136,4 +147,6 @@ POOR = {
     STOPPED: lambda scores, *_: [-BEST for _ in scores],
     WITHOUT_NUMBER: lambda scores, *_: [math.inf for _ in scores],
 }
+BREAKS_LATE = 1
+LATE = {BREAKS_LATE: _break_at_the_end}
 ALL_BREAK = {"every": _raise}

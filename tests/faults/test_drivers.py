@@ -6,15 +6,18 @@ from itertools import pairwise
 
 import pytest
 
+from dpo_ray.data.trial_files import ERROR_LOG
 from tests.faults.invariants import hold, nothing_was_learned_in_vain
+from tests.faults.judges import BREAKS_LATE
 from tests.faults.leftovers import nobody_is_left
 from tests.faults.life import Sweep, ends
 from tests.faults.mirrored import runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster_last]
+EVERY = 5
 SETTINGS = (
     "training.max_steps=40",
-    "training.checkpoint_steps=5",
+    f"training.checkpoint_steps={EVERY}",
     "training.learning_rate=5.0e-4",  # gentle: no trial may fail by a limit
     "search.trials=5",
     "evaluation.at=[0.25, 0.5, 1.0]",
@@ -39,6 +42,12 @@ def has_steps(state):
 
 def is_confirming(state):
     return any(row.status == "COMPLETED" for row in state.confirmations.values())
+
+
+def is_past_its_half(state):
+    """With its last rung, where it breaks, still far away."""
+    row = state.trials.get(BREAKS_LATE)
+    return row is not None and row.step > row.total_steps / 2
 
 
 def two_done_one_at_work(state):
@@ -118,6 +127,34 @@ def test_fault_01_the_driver_is_killed_at_any_time(alone, place, recovered):
     state = hold(sweep, sweep.run(), code=0, within_s=WHOLE_S, kept=kept)
     is_whole(sweep, state, lives=5)
     recovered(went_on_after(sweep, blow))
+
+
+@pytest.mark.long
+@pytest.mark.injects("a driver that is stopped, and killed once a trial has ended unheard")
+def test_fault_01_the_driver_is_killed_before_it_hears_of_an_end(alone, place):
+    """What the trial goes on from stays until the journal has its end: the steps that the driver
+    never heard of are not lost either."""
+    judge = "evaluation.judge={type: reward, function: 'tests.faults.judges:breaking_late'}"
+    sweep = Sweep(place, "unheard", (*SETTINGS, *LONG, SHORT_STEPS, judge, "search.trials=2"))
+    folder = sweep.folder / "trials" / f"t{BREAKS_LATE:02d}"
+    with sweep.begin() as life:
+        life.until(is_past_its_half, "past its half")
+        life.send(signal.SIGSTOP)
+        deadline = time.monotonic() + GOES_ON_S
+        while not (folder / ERROR_LOG).exists():
+            assert time.monotonic() < deadline, "it did not break"
+            life.rest(0.1)
+        life.rest(LEAVE_S)  # the worker has said all that it will, and has left the trial
+        life.kill()
+    nobody_is_left(sweep, agents=False)
+    row = sweep.state.trials[BREAKS_LATE]
+    assert (row.status, row.step < row.total_steps - EVERY) == ("RUNNING", True)
+    state = hold(sweep, sweep.run(), code=0, within_s=GOES_ON_S)
+    row = state.trials[BREAKS_LATE]
+    assert (row.status, state.trials[0].status) == ("FAILED", "COMPLETED")
+    (again,) = [r for r in sweep.records if r.kind == "trial_resumed" and r.trial == row.number]
+    assert again.step == row.total_steps - EVERY
+    nothing_was_learned_in_vain(sweep)
 
 
 @pytest.fixture(scope="module")
