@@ -25,6 +25,7 @@ from dpo_ray.plan import Plan
 from dpo_ray.report.facts import sweep_facts
 from dpo_ray.report.summary import print_summary
 from dpo_ray.search.inputs import Inputs
+from dpo_ray.search.past import refuse_foreign
 from dpo_ray.search.preparation import Screen
 from dpo_ray.search.pruning import losers, remove
 from dpo_ray.search.running import prepare_and_search, refuse_regression
@@ -75,6 +76,7 @@ def run_sweep(plan: Plan, inputs: Inputs, voice: Voice, open_allowed: bool = Fal
         if is_finished(past, plan.trials, plan.sweep.confirm is not None):
             _say_finished(past, plan, voice)
         else:
+            refuse_foreign(plan.name, plan.space, past)
             _run(plan, inputs, voice, earlier, open_allowed)
 
 

@@ -16,7 +16,7 @@ from dpo_ray.search.going_on import obeyed, settle
 from dpo_ray.search.inputs import Inputs
 from dpo_ray.search.interruption import interruptible
 from dpo_ray.search.meter import Meter
-from dpo_ray.search.past import over, refuse_foreign
+from dpo_ray.search.past import over
 from dpo_ray.search.preparation import Screen, trial_template
 from dpo_ray.search.progress import Progress
 from dpo_ray.search.pump import EventPump
@@ -55,7 +55,6 @@ def prepare_and_search(
     """
     progress = Progress(plan.sweep.budget, _room_watch(plan, screen))
     past = fold(read_journal(journal.path))
-    refuse_foreign(plan.name, plan.space, past)
     meter = Meter(plan.sweep, past, _slots(plan))
     journal.subscribe(meter)
     screen = replace(screen, check=progress.check, hurried=lambda: progress.twice)
