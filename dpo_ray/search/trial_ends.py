@@ -5,6 +5,7 @@ word and the journal's line, there would be nothing to go on from, and all train
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from dpo_ray.data.trial_files import drop_resume
@@ -13,6 +14,7 @@ from dpo_ray.search.pruning import remove, superfluous
 from dpo_ray.slots.events import Ended
 from dpo_ray.tracking.journal import Journal, read_journal
 from dpo_ray.tracking.state import SweepState, fold
+from dpo_ray.tracking.trial_row import TrialRow
 
 
 class TrialEnds:
@@ -27,8 +29,7 @@ class TrialEnds:
     def __call__(self, event: Ended) -> None:
         self._note(event)
         row = self._state.row(event.trial)
-        if is_over(row):
-            drop_resume(Path(row.folder))
+        _drop_what_it_would_go_on_from(row)
         for folder in superfluous(self._state, row):
             remove(folder)
 
@@ -37,5 +38,10 @@ def tidy_up(state: SweepState) -> None:
     """Remove what trials that are over would have gone on from, where their ends were written by
     others than their workers, or by a driver that did not live to remove it."""
     for row in [*state.trials.values(), *state.confirmations.values()]:
-        if is_over(row):
+        _drop_what_it_would_go_on_from(row)
+
+
+def _drop_what_it_would_go_on_from(row: TrialRow) -> None:
+    if is_over(row):
+        with suppress(OSError):  # what cannot be removed costs disk space only
             drop_resume(Path(row.folder))

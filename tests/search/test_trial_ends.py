@@ -1,5 +1,7 @@
 """What an interrupted trial goes on from stays until the journal has its end, and goes then."""
 
+from pathlib import Path
+
 import pytest
 
 from dpo_ray.data.trial_files import HALVED, resume_folder, resume_folders
@@ -51,3 +53,15 @@ def test_what_a_driver_did_not_live_to_remove_goes_with_the_next(tmp_path):
 def begun(trial, folder):
     confirms = 0 if trial > 10_000 else None
     return started(trial, folder).model_copy(update={"confirms": confirms})
+
+
+def test_a_checkpoint_that_cannot_be_removed_ends_no_sweep(tmp_path, monkeypatch):
+    """It is done in the thread that follows all slots."""
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(path)
+
+    folder = with_checkpoint(tmp_path / "t")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    tidy_up(story(tmp_path, started(1, folder), ended(1)))
+    assert [path.name for path in folder.iterdir()] == [HALVED]
